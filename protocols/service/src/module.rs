@@ -12,14 +12,15 @@ use serde::de::DeserializeOwned;
 
 use crate::{DatagramService, StreamService};
 
-/// A plug-in: serves one application protocol.
-pub trait Module: 'static {
+/// A plug-in: serves one application protocol. A new configuration is prepared by a worker while the old one serves, so a
+/// module can be sent to another thread; what it runs stays in one.
+pub trait Module: Send + 'static {
     /// The type of its section `[services.NAME]`. Unknown keys must be errors (`#[serde(deny_unknown_fields)]`), and
     /// every key should have a default.
     type Configuration: DeserializeOwned + 'static;
 
     /// Its counters, made once and kept over reloads.
-    type Metrics: 'static;
+    type Metrics: Send + 'static;
 
     /// Its name: the key of its section, and the word that `ctl` and the metrics use.
     fn name(&self) -> &'static str;
