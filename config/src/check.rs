@@ -35,12 +35,16 @@ pub(crate) fn check(
     checker.arp(&frame.arp);
     checker.event_loop(&frame.event_loop);
     checker.services(frame, services);
+    frame.services.retain(|name| services.contains(&name.as_str()));
     addresses::check(&mut checker, frame);
     checker.diagnostics
 }
 
 /// The largest window (RFC 7323 §2.3), and with it the largest buffer that is of use.
 const LARGEST_WINDOW: u64 = 1 << 30;
+
+/// The most own addresses, gateways, routes, and addresses of the host.
+const LARGEST_ARRAY: usize = 1024;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -68,10 +72,16 @@ impl Checker<'_> {
         !self.removed.iter().any(|removed| removed.is_within(&path) || path.is_within(removed))
     }
 
-    /// The path of an array's element, given its place among those that could be read.
-    fn element(&self, array: &KeyPath, place: usize) -> KeyPath {
+    /// The elements of an array, each with its path; those that could not be read have paths too, which are skipped.
+    /// No more than [`LARGEST_ARRAY`], so that comparing each with each has an end.
+    fn placed<T: Copy>(&mut self, array: &str, values: &[T]) -> Vec<(KeyPath, T)> {
+        let array = KeyPath::dotted(array);
+        if values.len() > LARGEST_ARRAY {
+            let message = format!("{} of these are more than the {LARGEST_ARRAY} that are allowed", values.len());
+            self.error(&array, message);
+        }
         let read = (0..).map(|index: usize| array.child(index)).filter(|path| !self.removed.contains(path));
-        read.take(place + 1).last().unwrap_or_else(|| array.clone())
+        read.zip(values.iter().copied()).take(LARGEST_ARRAY).collect()
     }
 
     /// Checks that a value is in a range, both ends of which are allowed. `shown` writes it as people do.

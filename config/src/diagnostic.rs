@@ -44,18 +44,21 @@ pub enum Place {
         /// Where in it.
         position: Option<Position>,
     },
-    /// In the environment or on the command line: `environment TAPSTER__LINK__MTU`, `--set link.mtu`.
-    Override(String),
+    /// In a variable of the environment.
+    Environment(String),
+    /// In a `--set` of the command line: the key.
+    Assignment(String),
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, position: None } => write!(f, "{}", path.display()),
+            Self::File { path, position: None } => f.write_str(&shown(&path.to_string_lossy())),
             Self::File { path, position: Some(Position { line, column }) } => {
-                write!(f, "{}:{line}:{column}", path.display())
+                write!(f, "{}:{line}:{column}", shown(&path.to_string_lossy()))
             }
-            Self::Override(name) => f.write_str(name),
+            Self::Environment(name) => write!(f, "environment {}", shown(name)),
+            Self::Assignment(key) => write!(f, "--set {}", shown(key)),
         }
     }
 }
@@ -133,8 +136,7 @@ impl Diagnostic {
     pub fn quoting_file(mut self) -> Self {
         if let Place::File { path, position: Some(Position { line, column }) } = &self.place
             && let Ok(file) = File::open(path)
-            && let Some(Ok(text)) =
-                BufReader::new(file.take(QUOTED_FILE_SIZE)).split(b'\n').nth(line.saturating_sub(1))
+            && let Some(Ok(text)) = BufReader::new(file.take(QUOTED_FILE_SIZE)).split(b'\n').nth(line.saturating_sub(1))
         {
             let text = String::from_utf8_lossy(&text).trim_end().to_owned();
             self.excerpt = Some(Excerpt { text, column: *column, length: 1 });
@@ -160,7 +162,7 @@ impl fmt::Display for Diagnostic {
         };
         let number = match &self.place {
             Place::File { position: Some(position), .. } => position.line.to_string(),
-            Place::File { position: None, .. } | Place::Override(_) => String::new(),
+            Place::File { position: None, .. } | Place::Environment(_) | Place::Assignment(_) => String::new(),
         };
         let (text, indent, carets) = excerpt.window();
         write!(f, "\n{number:>5} | {text}\n      | {indent}{carets}")?;

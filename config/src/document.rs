@@ -11,6 +11,7 @@ use config::{Config, ConfigBuilder};
 use serde::de::DeserializeOwned;
 
 use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::embedded;
 use crate::explanation::explain;
 use crate::layer::{Found, Layer, Part};
 use crate::path::{KeyPath, PathElement};
@@ -33,13 +34,16 @@ impl Document {
     /// Everything that cannot be read or is not TOML, of all layers.
     pub fn load(sources: &Sources) -> Result<Self, Vec<Diagnostic>> {
         let (layers, directory) = sources.read()?;
+        Self::merge(layers, directory)
+    }
+
+    fn merge(layers: Vec<Layer>, directory: Option<PathBuf>) -> Result<Self, Vec<Diagnostic>> {
         let builder = layers
             .iter()
             .fold(ConfigBuilder::<DefaultState>::default(), |builder, layer| builder.add_source(layer.clone()));
-        let config: Config = builder.build().map_err(|error| {
-            let origin = layers.last().map_or(Place::Override(String::new()), |layer| layer.origin().clone());
-            vec![Diagnostic::new(origin, Severity::Error, error.to_string())]
-        })?;
+        let config: Config = builder
+            .build()
+            .map_err(|error| vec![Diagnostic::new(main_origin(&layers), Severity::Error, error.to_string())])?;
         Ok(Self { layers, tree: config.cache.into(), directory })
     }
 
@@ -96,9 +100,8 @@ impl Document {
                 None => break,
             }
         }
-        // Nothing of it is written anywhere: the document as a whole, which is its first layer.
-        let origin = self.layers.first().map_or(Place::Override(String::new()), |layer| layer.origin().clone());
-        Diagnostic::new(origin, severity, message)
+        // Nothing of it is written anywhere: the document as a whole.
+        Diagnostic::new(main_origin(&self.layers), severity, message)
     }
 
     /// Whether some layer sets the value at a path.
@@ -118,9 +121,16 @@ impl Document {
     fn explain(&self, section: &KeyPath, failure: &Failure) -> Diagnostic {
         let path = section.join(failure.path.iter().cloned());
         let part = if matches!(failure.kind, FailureKind::UnknownKey { .. }) { Part::Key } else { Part::Value };
-        let explanation = explain(&failure.kind, &path);
+        let is_table = self.tree.get(path.elements()).is_some_and(|value| value.as_table().is_some());
+        let explanation = explain(&failure.kind, &path, is_table);
         self.diagnose_part(&path, part, Severity::Error, explanation.message).with_help(explanation.help)
     }
+}
+
+/// The name of the document as a whole: its first layer.
+fn main_origin(layers: &[Layer]) -> Place {
+    let unwritten = || Place::File { path: embedded::DOCUMENT_NAME.into(), position: None };
+    layers.first().map_or_else(unwritten, |layer| layer.origin().clone())
 }
 
 /// What could be read of a section.
@@ -165,3 +175,6 @@ impl Section<'_> {
         self.document.diagnose(&self.path.join(key), severity, message, help)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

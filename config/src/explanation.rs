@@ -13,13 +13,13 @@ pub(crate) struct Explanation {
     pub(crate) help: Option<String>,
 }
 
-/// Says what is wrong at a path.
-pub(crate) fn explain(kind: &FailureKind, path: &KeyPath) -> Explanation {
+/// Says what is wrong at a path, given whether a table stands there.
+pub(crate) fn explain(kind: &FailureKind, path: &KeyPath, is_table: bool) -> Explanation {
     let (name, table) = (path.name(), path.table());
     match kind {
         FailureKind::UnknownKey { key, known } => Explanation {
-            message: if path.elements().len() == 1 {
-                format!("unknown section [{key}]")
+            message: if is_table {
+                format!("unknown section [{path}]")
             } else {
                 format!("unknown key `{key}` {table}")
             },

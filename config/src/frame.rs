@@ -44,7 +44,7 @@ pub struct Frame {
     pub metrics: Metrics,
     /// `[event_loop]`: how work is shared out.
     pub event_loop: EventLoop,
-    /// `[services]`: the names of the services that are switched on.
+    /// `[services]`: the names of the services that are switched on; only known ones, once it has been checked.
     #[serde(deserialize_with = "table_names")]
     pub services: BTreeSet<String>,
 }

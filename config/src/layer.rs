@@ -24,7 +24,7 @@ pub(crate) struct Layer {
 /// What the places of a layer point into.
 #[derive(Clone, Debug)]
 struct Text {
-    /// The file, or the name of the override.
+    /// The file, variable or assignment as a whole.
     origin: Place,
     content: String,
 }
@@ -89,9 +89,9 @@ impl Layer {
     }
 
     /// Takes a value from outside the files: a TOML value if it reads as one, else a string. `origin` names it in
-    /// messages, `assignment` is what is shown of it.
-    pub(crate) fn assignment(origin: String, name: &str, keys: &[String], value: &str) -> Result<Self, Vec<Diagnostic>> {
-        let text = Text { origin: Place::Override(origin), content: format!("{name}={value}") };
+    /// messages, `name` is what is shown before the `=`.
+    pub(crate) fn assignment(origin: Place, name: &str, keys: &[String], value: &str) -> Result<Self, Vec<Diagnostic>> {
+        let text = Text { origin, content: format!("{name}={value}") };
         let key = 0..name.len();
         let mut reading = Reading { text: &text, offset: name.len() + 1, diagnostics: Vec::new() };
         let (mut value, mut spans) = match DeValue::parse(value) {
@@ -251,9 +251,12 @@ impl Text {
         let length = characters(span.end.min(start + text.len())).saturating_sub(column - 1);
         let place = match &self.origin {
             Place::File { path, .. } => Place::File { path: path.clone(), position: Some(Position { line, column }) },
-            Place::Override(name) => Place::Override(name.clone()),
+            Place::Environment(_) | Place::Assignment(_) => self.origin.clone(),
         };
-        Diagnostic { excerpt: Some(Excerpt { text, column, length }), ..Diagnostic::new(place, Severity::Error, message) }
+        Diagnostic {
+            excerpt: Some(Excerpt { text, column, length }),
+            ..Diagnostic::new(place, Severity::Error, message)
+        }
     }
 
     /// All syntax errors. The parser's own way of going on after an error reports what follows from it too. So the

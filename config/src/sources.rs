@@ -114,9 +114,7 @@ impl Reader {
                 let line = before.matches('\n').count() + 1;
                 let column = before.chars().rev().take_while(|&character| character != '\n').count() + 1;
                 let message = "this is not UTF-8 text";
-                self.diagnostics.push(
-                    Diagnostic::in_file(path, line, column, Severity::Error, message).quoting_file(),
-                );
+                self.diagnostics.push(Diagnostic::in_file(path, line, column, Severity::Error, message).quoting_file());
             }
         }
     }
@@ -153,18 +151,17 @@ impl Reader {
             .collect();
         variables.sort();
         for (name, value) in variables {
-            let origin = format!("environment {}", name.display());
+            let origin = Place::Environment(name.to_string_lossy().into_owned());
             let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-                self.error(Place::Override(origin), "this is not UTF-8 text", None);
+                self.error(origin, "this is not UTF-8 text", None);
                 continue;
             };
-            let keys: Vec<String> =
-                name[VARIABLE_PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
+            let keys: Vec<String> = name[VARIABLE_PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
             if keys.iter().all(|key| is_word(key)) {
                 self.add(Layer::assignment(origin, name, &keys, value));
             } else {
                 let help = "write it as TAPSTER__LINK__MTU, with two underscores between the words";
-                self.error(Place::Override(origin), "the name of the variable names no key", Some(help));
+                self.error(origin, "the name of the variable names no key", Some(help));
             }
         }
     }
@@ -172,16 +169,16 @@ impl Reader {
     fn assignment(&mut self, assignment: &str) {
         let help = Some("write it as link.mtu=9000");
         let Some((name, value)) = assignment.split_once('=') else {
-            let place = Place::Override(format!("--set {assignment}"));
+            let place = Place::Assignment(assignment.to_owned());
             return self.error(place, "there is no `=` between key and value", help);
         };
         let name = name.trim();
-        let origin = format!("--set {name}");
+        let origin = Place::Assignment(name.to_owned());
         let keys: Vec<String> = name.split('.').map(|key| key.trim().to_owned()).collect();
         if keys.iter().all(|key| is_word(key)) {
             self.add(Layer::assignment(origin, name, &keys, value.trim()));
         } else {
-            self.error(Place::Override(origin), "what stands before `=` names no key", help);
+            self.error(origin, "what stands before `=` names no key", help);
         }
     }
 }

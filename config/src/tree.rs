@@ -35,9 +35,7 @@ impl From<Value> for Tree {
             ValueKind::Float(value) => Self::Float(value),
             ValueKind::String(value) => Self::String(value),
             ValueKind::Array(elements) => Self::Array(elements.into_iter().map(|value| Some(value.into())).collect()),
-            ValueKind::Table(table) => {
-                Self::Table(table.into_iter().map(|(key, value)| (key, value.into())).collect())
-            }
+            ValueKind::Table(table) => Self::Table(table.into_iter().map(|(key, value)| (key, value.into())).collect()),
             // No layer makes these.
             kind @ (ValueKind::Nil | ValueKind::I128(_) | ValueKind::U64(_) | ValueKind::U128(_)) => {
                 Self::String(kind.to_string())
@@ -139,9 +137,18 @@ pub(crate) struct Failure {
 /// What is not accepted, as serde told it.
 #[derive(Debug, PartialEq)]
 pub(crate) enum FailureKind {
-    Wrong { found: String, expected: String },
-    UnknownKey { key: String, known: &'static [&'static str] },
-    UnknownValue { value: String, known: &'static [&'static str] },
+    Wrong {
+        found: String,
+        expected: String,
+    },
+    UnknownKey {
+        key: String,
+        known: &'static [&'static str],
+    },
+    UnknownValue {
+        value: String,
+        known: &'static [&'static str],
+    },
     /// The path is that of the table.
     MissingKey(&'static str),
     Message(String),

@@ -27,12 +27,6 @@ pub(super) fn check(checker: &mut Checker<'_>, frame: &mut Frame) {
     frame.network.routes.retain(|route| route.destination.address().is_ipv4() && route.gateway.is_ipv4());
 }
 
-/// The paths of an array's elements beside their values.
-fn placed<T: Copy>(checker: &Checker<'_>, array: &str, values: &[T]) -> Vec<(KeyPath, T)> {
-    let array = KeyPath::dotted(array);
-    values.iter().enumerate().map(|(place, value)| (checker.element(&array, place), *value)).collect()
-}
-
 /// Tells of what IPv6 is needed for; whether it is.
 fn needs_ipv6(checker: &mut Checker<'_>, path: &KeyPath, address: IpAddr, what: &str) -> bool {
     if address.is_ipv6() {
@@ -45,7 +39,7 @@ fn needs_ipv6(checker: &mut Checker<'_>, path: &KeyPath, address: IpAddr, what: 
 fn own_addresses(checker: &mut Checker<'_>, network: &Network) -> Vec<Placed> {
     let array = "network.addresses";
     let mut own: Vec<Placed> = Vec::new();
-    for (path, address) in placed(checker, array, &network.addresses) {
+    for (path, address) in checker.placed(array, &network.addresses) {
         if needs_ipv6(checker, &path, address.address(), "address") {
             continue;
         }
@@ -114,7 +108,7 @@ fn hostname(checker: &mut Checker<'_>, name: &str) {
 
 fn gateways(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
     let mut seen = Vec::new();
-    for (path, gateway) in placed(checker, "network.gateways", &network.gateways) {
+    for (path, gateway) in checker.placed("network.gateways", &network.gateways) {
         if needs_ipv6(checker, &path, gateway, "address") {
             continue;
         }
@@ -127,9 +121,10 @@ fn gateways(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
 }
 
 fn routes(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
-    for (path, route) in placed(checker, "network.routes", &network.routes) {
+    for (path, route) in checker.placed("network.routes", &network.routes) {
         let destination = route.destination;
-        if needs_ipv6(checker, &path, destination.address(), "route") || needs_ipv6(checker, &path, route.gateway, "route")
+        if needs_ipv6(checker, &path, destination.address(), "route")
+            || needs_ipv6(checker, &path, route.gateway, "route")
         {
             continue;
         }
@@ -156,7 +151,7 @@ fn reachable(checker: &mut Checker<'_>, path: &KeyPath, gateway: IpAddr, own: &[
 }
 
 fn host_addresses(checker: &mut Checker<'_>, addresses: &[InterfaceAddress], own: &[Placed]) {
-    for (path, address) in placed(checker, "link.host.addresses", addresses) {
+    for (path, address) in checker.placed("link.host.addresses", addresses) {
         if needs_ipv6(checker, &path, address.address(), "address") {
             continue;
         }

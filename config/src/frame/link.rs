@@ -42,7 +42,7 @@ impl Default for Link {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HostEnd {
-    /// The addresses that the host gets on the TAP interface. Default: none.
+    /// The addresses that the host gets on the TAP interface. At most 1024; default none.
     pub addresses: Vec<InterfaceAddress>,
     /// The bridge that the TAP interface joins. Default: none.
     pub bridge: Option<String>,

@@ -13,13 +13,13 @@ use serde::Deserialize;
 pub struct Network {
     /// What tapster calls itself, for instance in greetings: a host name (RFC 1123 §2.1). Default "tapster".
     pub hostname: String,
-    /// Tapster's own addresses, each with the length of its network's prefix. At least one; default
+    /// Tapster's own addresses, each with the length of its network's prefix. 1 to 1024; default
     /// `["192.0.2.2/24"]`.
     pub addresses: Vec<InterfaceAddress>,
-    /// The routers to other networks, the preferred one first; each is in one of the own networks. Default
+    /// The routers to other networks, the preferred one first; each is in one of the own networks. At most 1024; default
     /// `["192.0.2.1"]` with the default addresses, else none.
     pub gateways: Vec<IpAddr>,
-    /// `[[network.routes]]`: what is reached by other routers. Default: none.
+    /// `[[network.routes]]`: what is reached by other routers. At most 1024; default none.
     pub routes: Vec<Route>,
 }
 
@@ -137,7 +137,10 @@ mod tests {
     fn addresses_with_prefix() {
         let address: InterfaceAddress = "192.0.2.2/24".parse().unwrap();
         assert_eq!((address.address(), address.prefix_length()), ("192.0.2.2".parse().unwrap(), 24));
-        assert_eq!((address.to_string(), address.network().to_string()), ("192.0.2.2/24".into(), "192.0.2.0/24".into()));
+        assert_eq!(
+            (address.to_string(), address.network().to_string()),
+            ("192.0.2.2/24".into(), "192.0.2.0/24".into())
+        );
         assert!(address.contains("192.0.2.255".parse().unwrap()));
         assert!(!address.contains("192.0.3.0".parse().unwrap()));
         assert_eq!(error("192.0.2.2"), "\"192.0.2.2\" has no prefix length, as in \"192.0.2.2/24\"");
