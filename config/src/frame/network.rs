@@ -16,8 +16,8 @@ pub struct Network {
     /// Tapster's own addresses, each with the length of its network's prefix. 1 to 1024; default
     /// `["192.0.2.2/24"]`.
     pub addresses: Vec<InterfaceAddress>,
-    /// The routers to other networks, the preferred one first; each is in one of the own networks. At most 1024; default
-    /// `["192.0.2.1"]` with the default addresses, else none.
+    /// The routers to other networks, the preferred one first; each is in one of the own networks. At most 1024;
+    /// default `["192.0.2.1"]` with the default addresses, else none.
     pub gateways: Vec<IpAddr>,
     /// `[[network.routes]]`: what is reached by other routers. At most 1024; default none.
     pub routes: Vec<Route>,
