@@ -1,0 +1,178 @@
+//! The checks of `[network]` and of the host's addresses.
+//!
+//! Responsible for addresses, networks and gateways that do not fit each other. IPv6 is not there yet: what needs it is
+//! told and taken out.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Checker;
+use crate::diagnostic::Severity;
+use crate::path::KeyPath;
+use crate::{Frame, InterfaceAddress, Network};
+
+/// An address with the path of its key.
+type Placed = (KeyPath, InterfaceAddress);
+
+pub(super) fn check(checker: &mut Checker<'_>, frame: &mut Frame) {
+    let own = own_addresses(checker, &frame.network);
+    hostname(checker, &frame.network.hostname);
+    gateways(checker, &frame.network, &own);
+    routes(checker, &frame.network, &own);
+    if let Some(host) = &mut frame.link.host {
+        host_addresses(checker, &host.addresses, &own);
+        host.addresses.retain(|address| address.address().is_ipv4());
+    }
+    frame.network.addresses.retain(|address| address.address().is_ipv4());
+    frame.network.gateways.retain(IpAddr::is_ipv4);
+    frame.network.routes.retain(|route| route.destination.address().is_ipv4() && route.gateway.is_ipv4());
+}
+
+/// Tells of what IPv6 is needed for; whether it is.
+fn needs_ipv6(checker: &mut Checker<'_>, path: &KeyPath, address: IpAddr, what: &str) -> bool {
+    if address.is_ipv6() {
+        checker.report(Severity::Warning, path, format!("IPv6 is not there yet: this {what} is left out"), None);
+    }
+    address.is_ipv6()
+}
+
+/// Checks the own addresses; returns those that are served.
+fn own_addresses(checker: &mut Checker<'_>, network: &Network) -> Vec<Placed> {
+    let array = "network.addresses";
+    let mut own: Vec<Placed> = Vec::new();
+    for (path, address) in checker.placed(array, &network.addresses) {
+        if needs_ipv6(checker, &path, address.address(), "address") {
+            continue;
+        }
+        host_part(checker, &path, address);
+        if let Some((first, _)) = own.iter().find(|(_, other)| other.address() == address.address()) {
+            let help = format!("it is also {first}");
+            let message = format!("{} is given twice", address.address());
+            checker.report(Severity::Error, &path, message, Some(help));
+        } else if let Some((first, other)) = own.iter().find(|(_, other)| overlap(*other, address)) {
+            let message = format!("{} and {} are two networks that overlap", address.network(), other.network());
+            let help = format!("the other one is that of {first}");
+            checker.report(Severity::Error, &path, message, Some(help));
+        }
+        own.push((path, address));
+    }
+    if own.is_empty() && checker.is_sound(array) {
+        checker.error(&KeyPath::dotted(array), "tapster needs at least one IPv4 address of its own");
+    }
+    own
+}
+
+/// Whether two networks are different and yet have addresses in common. An address alone (a prefix of 32 bits) is no
+/// network: it may lie in one.
+fn overlap(one: InterfaceAddress, other: InterfaceAddress) -> bool {
+    let alone = one.prefix_length() == 32 || other.prefix_length() == 32;
+    !alone && one.network() != other.network() && (one.contains(other.address()) || other.contains(one.address()))
+}
+
+/// Checks that an address can be a host's.
+fn host_part(checker: &mut Checker<'_>, path: &KeyPath, address: InterfaceAddress) {
+    let IpAddr::V4(own) = address.address() else { return };
+    let kind = if own.is_unspecified() {
+        Some("the unspecified address")
+    } else if own.is_loopback() {
+        Some("a loopback address")
+    } else if own.is_multicast() {
+        Some("a multicast address")
+    } else if own == Ipv4Addr::BROADCAST {
+        Some("the broadcast address")
+    } else if address.reserves(own.into()) && address.network().address() == own {
+        Some("the address of the network itself")
+    } else if address.reserves(own.into()) {
+        Some("the broadcast address of its network")
+    } else {
+        None
+    };
+    if let Some(kind) = kind {
+        checker.error(path, format!("{own} is {kind}, not a host's"));
+    }
+}
+
+/// A host name as RFC 1123 §2.1 has it: labels of letters, digits and hyphens.
+fn hostname(checker: &mut Checker<'_>, name: &str) {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if name.len() > 253 || !name.split('.').all(label) {
+        let help = "letters, digits and hyphens, in words of at most 63 between dots";
+        let message = format!("{name:?} is not a host name");
+        checker.report(Severity::Error, &KeyPath::dotted("network.hostname"), message, Some(help.to_owned()));
+    }
+}
+
+fn gateways(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
+    let mut seen = Vec::new();
+    for (path, gateway) in checker.placed("network.gateways", &network.gateways) {
+        if needs_ipv6(checker, &path, gateway, "address") {
+            continue;
+        }
+        if seen.contains(&gateway) {
+            checker.error(&path, format!("{gateway} is given twice"));
+        }
+        seen.push(gateway);
+        reachable(checker, &path, gateway, own);
+    }
+}
+
+fn routes(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
+    for (path, route) in checker.placed("network.routes", &network.routes) {
+        let destination = route.destination;
+        if needs_ipv6(checker, &path, destination.address(), "route")
+            || needs_ipv6(checker, &path, route.gateway, "route")
+        {
+            continue;
+        }
+        if destination.network() != destination {
+            let message = format!("{destination} is an address in a network, not a network");
+            let help = format!("the network is {}", destination.network());
+            checker.report(Severity::Error, &path.child("destination"), message, Some(help));
+        }
+        reachable(checker, &path.child("gateway"), route.gateway, own);
+    }
+}
+
+/// Checks that a router is a neighbour.
+fn reachable(checker: &mut Checker<'_>, path: &KeyPath, gateway: IpAddr, own: &[Placed]) {
+    if let Some((other, _)) = own.iter().find(|(_, address)| address.address() == gateway) {
+        let help = format!("it is {other}");
+        checker.report(Severity::Error, path, format!("the gateway {gateway} is tapster itself"), Some(help));
+    } else if own.iter().any(|(_, address)| address.reserves(gateway)) {
+        checker.error(path, format!("the gateway {gateway} is the address of a network or its broadcast address"));
+    } else if checker.is_sound("network.addresses") && !in_a_network(gateway, own) {
+        let message = format!("the gateway {gateway} is in none of tapster's own networks");
+        checker.report(Severity::Error, path, message, networks(own));
+    }
+}
+
+fn host_addresses(checker: &mut Checker<'_>, addresses: &[InterfaceAddress], own: &[Placed]) {
+    for (path, address) in checker.placed("link.host.addresses", addresses) {
+        if needs_ipv6(checker, &path, address.address(), "address") {
+            continue;
+        }
+        host_part(checker, &path, address);
+        let host = address.address();
+        if let Some((other, _)) = own.iter().find(|(_, own)| own.address() == host) {
+            let help = format!("it is {other}");
+            checker.report(Severity::Error, &path, format!("the host's address {host} is tapster's own"), Some(help));
+        } else if checker.is_sound("network.addresses") && !in_a_network(host, own) {
+            let message = format!("the host's address {host} is in none of tapster's own networks");
+            checker.report(Severity::Warning, &path, message, networks(own));
+        }
+    }
+}
+
+fn in_a_network(address: IpAddr, own: &[Placed]) -> bool {
+    own.iter().any(|(_, network)| network.contains(address))
+}
+
+/// Advice that names the own networks.
+fn networks(own: &[Placed]) -> Option<String> {
+    let networks: Vec<String> = own.iter().map(|(_, address)| address.network().to_string()).collect();
+    (!networks.is_empty()).then(|| format!("they are {}", networks.join(", ")))
+}

@@ -1,0 +1,45 @@
+//! `[log]`: what is logged and how.
+
+use serde::Deserialize;
+
+/// `[log]`: what is logged and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// The least important messages that are logged. Default "info".
+    pub level: LogLevel,
+    /// How they are written. Default "auto".
+    pub format: LogFormat,
+}
+
+/// How important a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Something does not work.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// What an operator wants to know.
+    #[default]
+    Info,
+    /// What a developer wants to know.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How messages are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// The systemd journal's own protocol, with fields.
+    Journal,
+    /// The journal when systemd started tapster, else text.
+    #[default]
+    Auto,
+}
