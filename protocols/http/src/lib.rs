@@ -1,1 +1,33 @@
+//! HTTP/1.1 (RFC 9110, RFC 9112), as a state machine.
+//!
+//! Two layers. [`Connection`] is one server connection: it parses requests, frames bodies, keeps the connection
+//! alive, answers pipelined requests in order, and closes so that the peer always gets the answer. It knows nothing
+//! of what it serves: a [`Handler`] turns each [`Request`] into an [`Answer`]. The daemon uses this layer for its
+//! control socket. On top of it, [`Http`] is the module that serves sites of files.
+//!
+//! Not here: TLS, HTTP/2, and anything that blocks. Files are opened and read in jobs; the event loop itself reads
+//! only what the page cache already holds.
+
 #![forbid(unsafe_code)]
+
+mod configuration;
+mod connection;
+mod date;
+mod files;
+mod framing;
+mod limits;
+mod lingering;
+mod metrics;
+mod module;
+mod pace;
+mod request;
+mod response;
+mod scan;
+
+pub use configuration::{Configuration, LimitsConfiguration, SiteConfiguration};
+pub use connection::{Completed, Connection, Handler, Intake, Server};
+pub use limits::{Limit, Limits};
+pub use metrics::Metrics;
+pub use module::Http;
+pub use request::{Headers, Method, Request, Version};
+pub use response::{Answer, Body, Prepared, Produced, Producer, Reply};

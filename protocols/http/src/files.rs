@@ -1,0 +1,339 @@
+//! The file server: a [`Handler`] that answers from sites of files.
+//!
+//! Responsible for the methods, for choosing the site, and for turning what was found into an answer. The steps have
+//! files of their own: `path` (what is named), `open` (what is there), `cache` (what is remembered), `conditions` and
+//! `range` (what the peer has already, or wants of it), `send` (reading it while it goes out), `listing`.
+
+mod buffers;
+mod cache;
+mod conditions;
+mod listing;
+pub(crate) mod open;
+mod path;
+mod range;
+mod send;
+pub(crate) mod site;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tapster_service::{Context, FinishedJob, Job};
+
+use self::buffers::Buffers;
+use self::cache::{Cache, CachedFile, Lookup};
+use self::conditions::{Conditions, Outcome, Validators};
+use self::open::{About, Found, LargeFile, Wanted};
+use self::path::PathError;
+use self::range::Span;
+use self::send::FileContent;
+use self::site::{Hosts, Site};
+use crate::metrics::Metrics;
+use crate::response::{self, reason};
+use crate::{Answer, Body, Completed, Handler, Limit, Method, Reply, Request, Server};
+
+/// What can be asked of a file.
+const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+/// What all connections of the file server share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) server: Arc<Server>,
+    sites: Vec<Arc<Site>>,
+    hosts: Hosts,
+    cache: Mutex<Cache>,
+    buffers: Arc<Buffers>,
+    metrics: Metrics,
+}
+
+impl Shared {
+    /// A file server whose cache holds so many bytes and is trusted for so long.
+    pub(crate) fn new(
+        server: Server,
+        sites: Vec<Site>,
+        hosts: Hosts,
+        cache_size: usize,
+        cache_trusted_for: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            server: Arc::new(server),
+            sites: sites.into_iter().map(Arc::new).collect(),
+            hosts,
+            cache: Mutex::new(Cache::new(cache_size, cache_trusted_for)),
+            buffers: Arc::default(),
+            metrics,
+        }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file server's side of one connection.
+#[derive(Debug)]
+pub(crate) struct Files {
+    shared: Arc<Shared>,
+    /// The request whose file is being looked for.
+    pending: Option<Box<Pending>>,
+    /// Whether a request has been counted as in flight.
+    in_flight: bool,
+}
+
+/// What must be remembered of a request while a job looks for its file.
+#[derive(Debug)]
+struct Pending {
+    site: Arc<Site>,
+    /// The cache's key: the site's number in two bytes, then the normalised path.
+    key: Vec<u8>,
+    method: Method,
+    query: Option<String>,
+    conditions: Conditions<Vec<u8>>,
+    asked: Instant,
+}
+
+/// How many bytes of a key are the site's number.
+const SITE_BYTES: usize = 2;
+
+impl Files {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, pending: None, in_flight: false }
+    }
+
+    /// GET and HEAD.
+    fn get(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
+        let Some((number, site)) = self.site(request.host) else { return Reply::text(421).into() };
+        let conditions = Conditions::of(request);
+        let mut cache = self.shared.cache();
+        let mut key = std::mem::take(&mut cache.scratch);
+        key.clear();
+        key.extend_from_slice(&number.to_be_bytes());
+        if let Err(error) = path::normalise(request.path, &mut key) {
+            cache.scratch = key;
+            drop(cache);
+            return with_site_fields(refuse_path(error), site).into();
+        }
+        let found = cache.look_up(&key, cx.now);
+        let known = match found {
+            Lookup::Trusted(file) => {
+                cache.scratch = key;
+                drop(cache);
+                self.shared.metrics.cache_hit();
+                return self.small(&file, request.method, &conditions, site, cx);
+            }
+            Lookup::Doubtful(file) => Some(file),
+            Lookup::Unknown => None,
+        };
+        let wanted = Wanted {
+            site: Arc::clone(site),
+            path: key.get(SITE_BYTES..).unwrap_or_default().to_vec(),
+            known: known.clone(),
+        };
+        let pending = Pending {
+            site: Arc::clone(site),
+            key: key.clone(),
+            method: request.method,
+            query: request.query.map(str::to_owned),
+            conditions: conditions.clone().into_owned(),
+            asked: cx.now,
+        };
+        cache.scratch = key;
+        drop(cache);
+        self.shared.metrics.cache_miss();
+        match cx.spawn(Job::new(move || open::find(&wanted))) {
+            Ok(job) => {
+                self.pending = Some(Box::new(pending));
+                Answer::Later(job)
+            }
+            Err(_) => {
+                self.shared.metrics.limit(Limit::Jobs);
+                match known {
+                    // An answer that may be a little old is better than none.
+                    Some(file) => self.small(&file, request.method, &conditions, &pending.site, cx),
+                    None => Reply::text(503).field("Retry-After", "1").into(),
+                }
+            }
+        }
+    }
+
+    fn site(&self, host: &str) -> Option<(u16, &Arc<Site>)> {
+        let number = self.shared.hosts.find(host)?;
+        Some((u16::try_from(number).ok()?, self.shared.sites.get(number)?))
+    }
+
+    fn found(&self, found: Found, pending: &Pending, cx: &Context<'_>) -> Answer {
+        if !matches!(found, Found::Small(_)) {
+            self.shared.cache().remove(&pending.key);
+        }
+        let reply = match found {
+            Found::Small(file) => {
+                self.shared.cache().insert(&pending.key, Arc::clone(&file), pending.asked);
+                return self.small(&file, pending.method, &pending.conditions, &pending.site, cx);
+            }
+            Found::Large(file) => self.large(&file, pending),
+            Found::Listing(page) => Reply::new(200)
+                .field("Content-Type", "text/html; charset=utf-8")
+                .field("Cache-Control", "no-cache")
+                .body(Body::Bytes(page)),
+            Found::DirectoryWithoutSlash => redirect_to_slash(pending),
+            Found::Missing => Reply::text(404),
+            Found::Forbidden => Reply::text(403),
+            Found::Failed(error) => {
+                let path = String::from_utf8_lossy(pending.key.get(SITE_BYTES..).unwrap_or_default());
+                tracing::warn!(root = %pending.site.root.display(), ?path, %error, "cannot open a file");
+                Reply::text(500)
+            }
+        };
+        with_site_fields(reply, &pending.site).into()
+    }
+
+    /// Answers with a file that is in memory.
+    fn small<B: AsRef<[u8]>>(
+        &self,
+        file: &CachedFile,
+        method: Method,
+        conditions: &Conditions<B>,
+        site: &Site,
+        cx: &Context<'_>,
+    ) -> Answer {
+        let outcome = if conditions.is_empty() { Outcome::Full } else { evaluate(conditions, method, &file.about) };
+        if outcome == Outcome::Full {
+            return Answer::Prepared(file.answer(&self.shared.server.date(cx.wall_clock)));
+        }
+        let part = |span: Span| {
+            let start = usize::try_from(span.start).unwrap_or(usize::MAX).min(file.content.len());
+            let end = usize::try_from(span.end).unwrap_or(usize::MAX).min(file.content.len());
+            Body::Bytes(file.content.slice(start..end.max(start)))
+        };
+        with_site_fields(respond(&outcome, &file.about, part), site).into()
+    }
+
+    /// Answers with a file that is read while it is sent.
+    fn large(&self, file: &LargeFile, pending: &Pending) -> Reply {
+        let outcome = evaluate(&pending.conditions, pending.method, &file.about);
+        let part = |span: Span| Body::Produced {
+            length: Some(span.length()),
+            producer: Box::new(FileContent::new(
+                Arc::clone(&file.file),
+                file.about.identity,
+                span,
+                Arc::clone(&self.shared.buffers),
+            )),
+        };
+        respond(&outcome, &file.about, part)
+    }
+}
+
+fn evaluate<B: AsRef<[u8]>>(conditions: &Conditions<B>, method: Method, about: &About) -> Outcome {
+    let validators = Validators { etag: &about.etag, modified: about.modified(), length: about.identity.length };
+    conditions.evaluate(method, &validators)
+}
+
+/// The response for a file; `part` makes the body for a part of it.
+fn respond(outcome: &Outcome, about: &About, part: impl Fn(Span) -> Body) -> Reply {
+    let length = about.identity.length;
+    match outcome {
+        Outcome::Full | Outcome::Partial(_) if length == 0 => with_fields(200, |fields| about.write_fields(fields)),
+        Outcome::Full => {
+            with_fields(200, |fields| about.write_fields(fields)).body(part(Span { start: 0, end: length }))
+        }
+        Outcome::Partial(spans) => match spans.as_slice() {
+            [span] => with_fields(206, |fields| {
+                about.write_fields(fields);
+                response::write_field(fields, "Content-Range", span.content_range(length).as_bytes());
+            })
+            .body(part(*span)),
+            _ => with_fields(200, |fields| about.write_fields(fields)).body(part(Span { start: 0, end: length })),
+        },
+        Outcome::NotModified => with_fields(304, |fields| about.write_validators(fields)),
+        Outcome::PreconditionFailed => Reply::text(412),
+        Outcome::NotSatisfiable => Reply::text(416).field("Content-Range", &format!("bytes */{length}")),
+    }
+}
+
+fn with_fields(status: u16, write: impl FnOnce(&mut Vec<u8>)) -> Reply {
+    let mut reply = Reply::new(status);
+    write(&mut reply.fields);
+    reply
+}
+
+fn with_site_fields(mut reply: Reply, site: &Site) -> Reply {
+    reply.fields.extend_from_slice(&site.fields);
+    reply
+}
+
+fn refuse_path(error: PathError) -> Reply {
+    match error {
+        PathError::Malformed => Reply::text(400),
+        PathError::Hidden => Reply::text(404),
+    }
+}
+
+/// A directory's links are relative to it, so its own path must end with a slash. The reference is built from the
+/// normalised path: it cannot begin with `//` and so cannot lead to another host.
+fn redirect_to_slash(pending: &Pending) -> Reply {
+    let mut location = listing::reference(pending.key.get(SITE_BYTES..).unwrap_or_default());
+    location.push('/');
+    if let Some(query) = &pending.query {
+        location.push('?');
+        location.push_str(query);
+    }
+    let text = Bytes::from(format!("301 {}: {location}\n", reason(301)));
+    Reply::new(301)
+        .field("Location", &location)
+        .field("Content-Type", "text/plain; charset=utf-8")
+        .body(Body::Bytes(text))
+}
+
+impl Handler for Files {
+    fn respond(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
+        self.in_flight = true;
+        self.shared.metrics.started();
+        match request.method {
+            Method::Get | Method::Head => self.get(request, cx),
+            Method::Options => Reply::new(204).field("Allow", ALLOW).into(),
+            Method::Other => Reply::text(501).into(),
+            Method::Post | Method::Put | Method::Delete | Method::Patch | Method::Trace | Method::Connect => {
+                Reply::text(405).field("Allow", ALLOW).into()
+            }
+        }
+    }
+
+    fn resume(&mut self, job: FinishedJob, cx: &mut Context<'_>) -> Answer {
+        match (self.pending.take(), job.downcast::<Found>()) {
+            (Some(pending), Some(found)) => self.found(found, &pending, cx),
+            _ => Reply::text(500).into(),
+        }
+    }
+
+    fn wants_target(&self) -> bool {
+        tracing::enabled!(tracing::Level::INFO)
+    }
+
+    fn completed(&mut self, completed: &Completed<'_>) {
+        if std::mem::take(&mut self.in_flight) {
+            self.shared.metrics.ended();
+        }
+        self.shared.metrics.completed(completed);
+        tracing::info!(
+            method = completed.method.map_or("-", Method::name),
+            target = ?completed.target,
+            status = completed.status,
+            bytes = completed.body_bytes,
+            aborted = completed.aborted,
+            peer = %completed.peer.remote,
+            connection = completed.peer.connection,
+            rtt_us = completed.measurements.round_trip_time.as_micros(),
+            retransmissions = completed.measurements.retransmissions,
+            "request"
+        );
+    }
+
+    fn limit_hit(&mut self, limit: Limit) {
+        self.shared.metrics.limit(limit);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! The module `http`: from its configuration to listeners.
+//!
+//! Responsible for checking the section, all of it at once, and for building what the connections share.
+
+use std::sync::Arc;
+
+use prometheus::Registry;
+use tapster_service::configuration::endpoints;
+use tapster_service::{
+    Context, Module, PathElement, Peer, Port, Preparation, Problem, Service, Session, StreamBinding, StreamService,
+    Transport,
+};
+
+use crate::configuration::{Configuration, LimitsConfiguration, SiteConfiguration};
+use crate::files::open::check_root;
+use crate::files::site::{Hosts, Site};
+use crate::files::{Files, Shared};
+use crate::response::write_field;
+use crate::{Connection, Metrics, Server};
+
+const STANDARD_PORT: u16 = 80;
+
+/// Serves sites of files over HTTP/1.1.
+#[derive(Clone, Copy, Debug)]
+pub struct Http;
+
+impl Module for Http {
+    type Configuration = Configuration;
+    type Metrics = Metrics;
+
+    fn name(&self) -> &'static str {
+        "http"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[Port { transport: Transport::Tcp, number: STANDARD_PORT }]
+    }
+
+    fn metrics(&self, registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        Metrics::new(registry)
+    }
+
+    fn prepare(
+        &self,
+        configuration: Configuration,
+        metrics: &Metrics,
+        preparation: &mut Preparation<'_>,
+    ) -> Option<Service> {
+        let Configuration { listen, sites: configured, limits } = configuration;
+        check_limits(&limits, preparation);
+        if configured.is_empty() {
+            preparation.report(Problem::error(["sites".into()], "there is no site to serve"));
+        }
+        if configured.len() > usize::from(u16::MAX) {
+            preparation.report(Problem::error(["sites".into()], "there are more than 65535 sites"));
+        }
+        let mut hosts = Hosts::default();
+        let mut sites = Vec::new();
+        let mut summary = Vec::new();
+        for (number, site) in configured.into_iter().enumerate() {
+            add_hosts(&mut hosts, number, &site, preparation);
+            summary.push(format!("site {}, {}", site.hosts.join(" "), site.root.display()));
+            sites.push(prepare_site(number, site, &limits, preparation));
+        }
+        if preparation.failed() {
+            return None;
+        }
+        let cache_size = usize::try_from(limits.cache_size.as_u64()).unwrap_or(usize::MAX);
+        let server = Server::new(limits.limits());
+        let trusted_for = limits.cache_trusted_for;
+        let shared = Arc::new(Shared::new(server, sites, hosts, cache_size, trusted_for, metrics.clone()));
+        let streams = endpoints(&listen, STANDARD_PORT)
+            .into_iter()
+            .map(|endpoint| StreamBinding {
+                endpoint,
+                maximum_connections: limits.max_connections,
+                service: Box::new(Listener { shared: Arc::clone(&shared) }),
+            })
+            .collect();
+        Some(Service { streams, datagrams: Vec::new(), summary })
+    }
+}
+
+struct Listener {
+    shared: Arc<Shared>,
+}
+
+impl StreamService for Listener {
+    fn accept(&mut self, peer: Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
+        let handler = Files::new(Arc::clone(&self.shared));
+        Box::new(Connection::new(Arc::clone(&self.shared.server), handler, peer, cx))
+    }
+}
+
+fn key(site: usize, name: &str) -> Vec<PathElement> {
+    vec!["sites".into(), site.into(), name.into()]
+}
+
+fn check_limits(limits: &LimitsConfiguration, preparation: &mut Preparation<'_>) {
+    let mut require = |fulfilled: bool, name: &str, message: &str| {
+        if !fulfilled {
+            preparation.report(Problem::error(["limits".into(), name.into()], message));
+        }
+    };
+    require((1..=256).contains(&limits.max_headers), "max_headers", "must be from 1 to 256");
+    require(limits.max_connections > 0, "max_connections", "must be at least 1");
+    let header_size = limits.max_header_size.as_u64();
+    require((256..=1 << 20).contains(&header_size), "max_header_size", "must be from 256B to 1MiB");
+    require(limits.cache_file_size.as_u64() <= 16 << 20, "cache_file_size", "must be at most 16MiB");
+    for (timeout, name) in [
+        (limits.header_timeout, "header_timeout"),
+        (limits.keepalive_timeout, "keepalive_timeout"),
+        (limits.body_timeout, "body_timeout"),
+        (limits.send_timeout, "send_timeout"),
+    ] {
+        let day = std::time::Duration::from_secs(86_400);
+        require(!timeout.is_zero() && timeout <= day, name, "must be more than 0 and at most a day");
+    }
+}
+
+fn add_hosts(hosts: &mut Hosts, number: usize, site: &SiteConfiguration, preparation: &mut Preparation<'_>) {
+    if site.hosts.is_empty() {
+        let problem = Problem::error(key(number, "hosts"), "a site without hosts is never served");
+        preparation.report(problem.with_help("write \"*\" for any host"));
+    }
+    for (place, host) in site.hosts.iter().enumerate() {
+        let mut at = key(number, "hosts");
+        at.push(place.into());
+        if !is_host_pattern(host) {
+            let problem = Problem::error(at, format!("{host:?} is not a host"));
+            preparation.report(problem.with_help("write a name, an address, \"*.example.test\", or \"*\""));
+        } else if let Some(other) = hosts.add(host, number) {
+            preparation.report(Problem::error(at, format!("the host {host:?} is already that of site {}", other + 1)));
+        }
+    }
+}
+
+fn is_host_pattern(host: &str) -> bool {
+    let name = host.strip_prefix("*.").unwrap_or(host);
+    let bracketed = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = bracketed {
+        return address.parse::<std::net::Ipv6Addr>().is_ok();
+    }
+    let labels = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    host == "*" || (!name.is_empty() && name.len() <= 254 && name.bytes().all(labels) && !name.starts_with('.'))
+}
+
+fn prepare_site(
+    number: usize,
+    site: SiteConfiguration,
+    limits: &LimitsConfiguration,
+    preparation: &mut Preparation<'_>,
+) -> Site {
+    let root = preparation.resolve(&site.root);
+    if let Err(error) = check_root(&root) {
+        let error = std::io::Error::from(error);
+        let message = format!("the directory {} cannot be served: {error}", root.display());
+        preparation.report(Problem::error(key(number, "root"), message));
+    }
+    for (place, index) in site.index.iter().enumerate() {
+        if index.is_empty() || index.contains(['/', '\0']) || index.starts_with('.') {
+            let mut at = key(number, "index");
+            at.push(place.into());
+            preparation.report(Problem::error(at, format!("{index:?} is not the name of a file that is served")));
+        }
+    }
+    let mut fields = Vec::new();
+    for (name, value) in &site.headers {
+        if let Some(message) = wrong_with_field(name, value) {
+            let mut at = key(number, "headers");
+            at.push(name.as_str().into());
+            preparation.report(Problem::error(at, message));
+        }
+        write_field(&mut fields, name, value.as_bytes());
+    }
+    Site {
+        root,
+        index: site.index,
+        autoindex: site.autoindex,
+        fields,
+        cache_file_size: if limits.cache_size.as_u64() == 0 { 0 } else { limits.cache_file_size.as_u64() },
+        listing_entries: limits.listing_entries,
+    }
+}
+
+/// What is wrong with a header field of the configuration.
+fn wrong_with_field(name: &str, value: &str) -> Option<String> {
+    const OURS: [&str; 6] = ["connection", "content-length", "content-range", "date", "server", "transfer-encoding"];
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(token) {
+        return Some(format!("{name:?} is not the name of a header field"));
+    }
+    if OURS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Some(format!("the header field {name} is set by the server itself"));
+    }
+    let printable = value.bytes().all(|byte| byte >= b' ' && byte != 0x7f);
+    (!printable || value.trim() != value).then(|| format!("{value:?} is not the value of a header field"))
+}
+
+#[cfg(test)]
+mod tests;
