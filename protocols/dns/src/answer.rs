@@ -114,12 +114,11 @@ fn follow<'z>(zone: &'z Zone, question: &Question<'_>, answer: &mut Answer<'z>) 
         let Some(set) = node.set(RecordType::CNAME) else {
             return answer.negative(zone, ResponseCode::NoError);
         };
-        let again = answer.answers.iter().any(|part| std::ptr::eq(part.set, set));
         let Some(target) = set.records().next().map(|record| record.data) else { return };
-        answer.answers.push(Part { owner, set });
-        if again || answer.answers.len() >= MAXIMUM_ALIASES {
+        if answer.answers.iter().any(|part| std::ptr::eq(part.set, set)) || answer.answers.len() >= MAXIMUM_ALIASES {
             return;
         }
+        answer.answers.push(Part { owner, set });
         match LookupName::read(target) {
             // What is out of the zone, the client finds by asking again.
             Ok(target) if target.is_within(zone.apex()) => alias = target,

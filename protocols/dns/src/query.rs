@@ -46,7 +46,6 @@ pub(crate) struct Header {
 }
 
 /// A question (RFC 1035 §4.1.2).
-#[derive(Clone)]
 pub(crate) struct Question<'p> {
     /// Name, type and class as they came: sent back octet by octet, so the case of the name is kept (RFC 4343 §4.1).
     pub(crate) wire: &'p [u8],
@@ -78,8 +77,8 @@ pub(crate) enum Refusal<'p> {
     /// Not at all: it is too short to tell whom to answer what, or is itself a response. To answer a response would let
     /// two servers talk to each other for ever.
     Silence(Silence),
-    /// With FORMERR; the question is sent back where it could be read.
-    FormatError(Header, Option<Question<'p>>),
+    /// With FORMERR; the question, in wire format, is sent back where it could be read.
+    FormatError(Header, Option<&'p [u8]>),
     /// With NOTIMP: its opcode is not QUERY, so its sections may mean anything.
     NotImplemented(Header),
 }
@@ -102,7 +101,8 @@ pub(crate) fn read(packet: &[u8]) -> Result<(Header, Query<'_>), Refusal<'_>> {
         return Err(Refusal::FormatError(header, None));
     }
     let (question, mut rest) = question(packet).ok_or(Refusal::FormatError(header, None))?;
-    let malformed = || Refusal::FormatError(header, Some(question.clone()));
+    let wire = question.wire;
+    let malformed = || Refusal::FormatError(header, Some(wire));
     // Only an IXFR query has an authority section: the SOA record that the client has (RFC 1995 §3).
     if authorities == 1 {
         if question.kind != RecordType::IXFR {

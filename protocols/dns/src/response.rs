@@ -7,7 +7,7 @@
 //! encoder slow (CVE-2024-8508).
 
 use crate::answer::{Answer, Owner, Part};
-use crate::query::{Edns, Flags, HEADER, Header, Question};
+use crate::query::{Edns, Flags, HEADER, Header};
 use crate::zone::{QUESTION_NAME, RecordSet, RecordType};
 
 /// How many places of names are remembered.
@@ -49,7 +49,7 @@ pub(crate) struct Encoded {
     pub(crate) truncated: bool,
 }
 
-/// Appends a response of at most `limit` octets to `buffer`.
+/// Appends a response of at most `limit` octets to `buffer`. The question is given in wire format.
 ///
 /// The header, question and OPT record are always written: they are at most 12 + 259 + 17 octets, and any limit is 512
 /// at least.
@@ -57,7 +57,7 @@ pub(crate) fn encode(
     buffer: &mut Vec<u8>,
     limit: usize,
     header: Header,
-    question: Option<&Question<'_>>,
+    question: Option<&[u8]>,
     answer: &Answer<'_>,
     edns: Option<ResponseEdns>,
 ) -> Encoded {
@@ -66,7 +66,7 @@ pub(crate) fn encode(
     writer.buffer.extend(header.id.to_be_bytes());
     writer.buffer.extend([0; HEADER - 2]);
     if let Some(question) = question {
-        writer.buffer.extend_from_slice(question.wire);
+        writer.buffer.extend_from_slice(question);
         writer.remember_question(question);
     }
     let mut truncated = false;
@@ -232,9 +232,9 @@ impl Writer<'_> {
         }
     }
 
-    fn remember_question(&mut self, question: &Question<'_>) {
+    fn remember_question(&mut self, question: &[u8]) {
         let mut offset = HEADER;
-        let mut rest = question.wire;
+        let mut rest = question;
         while let [length @ 1..=63, after @ ..] = rest {
             self.remember(offset);
             offset += 1 + usize::from(*length);

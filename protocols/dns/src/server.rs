@@ -48,7 +48,7 @@ impl Server {
             Err(Refusal::FormatError(header, question)) => {
                 self.metrics.malformed(transport, packet.len());
                 let answer = Answer::code(ResponseCode::FormErr);
-                self.encode(header, question.as_ref(), &answer, None, via, buffer);
+                self.encode(header, question, &answer, None, via, buffer);
             }
             Err(Refusal::NotImplemented(header)) => {
                 self.metrics.malformed(transport, packet.len());
@@ -64,13 +64,13 @@ impl Server {
         } else {
             answer::answer(&self.zones, question)
         };
-        self.encode(header, Some(question), &answer, edns, via, buffer);
+        self.encode(header, Some(question.wire), &answer, edns, via, buffer);
     }
 
     fn encode(
         &self,
         header: Header,
-        question: Option<&Question<'_>>,
+        question: Option<&[u8]>,
         answer: &Answer<'_>,
         edns: Option<Edns>,
         via: Via,

@@ -130,7 +130,8 @@ fn another_version_of_edns_is_told_ours() {
     let mut query = with_edns(www(), 1232);
     query.edns.as_mut().unwrap().set_version(1);
     let response = respond(&example(), &query.to_vec().unwrap()).unwrap();
-    assert_eq!(response.metadata.response_code, ResponseCode::BADVERS);
+    // 16 is BADVERS in an OPT record, and BADSIG in a TSIG record, which hickory takes it for.
+    assert_eq!(u16::from(response.metadata.response_code), 16);
     assert_eq!(response.edns.unwrap().version(), 0);
     assert_eq!((response.answers.len(), response.queries.len()), (0, 1));
 }

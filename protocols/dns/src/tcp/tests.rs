@@ -35,6 +35,11 @@ impl Conversation {
         self.advance()
     }
 
+    /// Sends octets after which the session must wait for more.
+    fn send_and_wait(&mut self, octets: &[u8]) -> Wait {
+        wait(self.send(octets))
+    }
+
     /// The identifiers of the responses so far; each must be whole.
     fn responses(&mut self) -> Vec<u16> {
         let output = self.stream.take_output();
@@ -76,7 +81,7 @@ fn queries_are_answered_in_order() {
     let next = conversation.send(&[framed(1), framed(2), framed(3)].concat());
     assert_eq!(conversation.responses(), [1, 2, 3]);
     assert_eq!(next, Next::Wait(Wait { input: true, room: 0, deadline: conversation.after(IDLE) }));
-    conversation.send(&framed(4));
+    conversation.send_and_wait(&framed(4));
     assert_eq!(conversation.responses(), [4]);
 }
 
@@ -85,7 +90,7 @@ fn a_query_may_come_in_pieces() {
     let mut conversation = Conversation::new(&Limits::default());
     for octet in framed(7) {
         assert_eq!(conversation.responses(), []);
-        conversation.send(&[octet]);
+        conversation.send_and_wait(&[octet]);
     }
     assert_eq!(conversation.responses(), [7]);
 }
@@ -95,7 +100,7 @@ fn an_idle_connection_is_closed() {
     let mut conversation = Conversation::new(&Limits::default());
     assert_eq!(wait(conversation.advance()).deadline, conversation.after(IDLE));
     conversation.environment.pass(IDLE - Duration::from_secs(1));
-    conversation.send(&framed(1));
+    conversation.send_and_wait(&framed(1));
     assert_eq!(wait(conversation.advance()).deadline, conversation.after(IDLE));
     conversation.environment.pass(IDLE);
     assert_eq!(conversation.advance(), Next::Close);
@@ -169,7 +174,7 @@ proptest! {
         let mut conversation = Conversation::new(&Limits::default());
         conversation.stream.room = room;
         for piece in pieces {
-            conversation.send(&piece);
+            conversation.send_and_wait(&piece);
         }
         conversation.responses();
     }
@@ -182,7 +187,7 @@ proptest! {
         cuts.sort_unstable();
         let mut conversation = Conversation::new(&Limits::default());
         for pair in cuts.windows(2) {
-            conversation.send(&input[pair[0]..pair[1]]);
+            conversation.send_and_wait(&input[pair[0]..pair[1]]);
         }
         prop_assert_eq!(conversation.responses(), [1, 2, 3]);
     }

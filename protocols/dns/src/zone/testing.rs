@@ -77,7 +77,7 @@ ns1         A     192.0.2.53
 mail        A     192.0.2.25
 www         300   A 192.0.2.80
             300   A 192.0.2.81
-            AAAA  2001:db8::80
+            300   AAAA 2001:db8::80
 _sip._tcp   SRV   1 2 5060 www
 alias       CNAME www
 alias2      CNAME alias

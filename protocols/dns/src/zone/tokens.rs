@@ -214,7 +214,10 @@ mod tests {
 
     use super::*;
 
-    fn words(text: &str) -> Vec<Result<(bool, Vec<String>), (usize, usize)>> {
+    /// Whether the owner is blank, and the words; or the line and column of an error.
+    type Words = Result<(bool, Vec<String>), (usize, usize)>;
+
+    fn words(text: &str) -> Vec<Words> {
         Entries::new(text.as_bytes())
             .map(|entry| match entry {
                 Ok(entry) => Ok((
@@ -226,7 +229,7 @@ mod tests {
             .collect()
     }
 
-    fn entry(blank_owner: bool, words: &[&str]) -> Result<(bool, Vec<String>), (usize, usize)> {
+    fn entry(blank_owner: bool, words: &[&str]) -> Words {
         Ok((blank_owner, words.iter().map(|word| (*word).to_owned()).collect()))
     }
 
