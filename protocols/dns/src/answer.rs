@@ -3,34 +3,54 @@
 //! Responsible for the choice: a pure function of the zones and the question. Not for how an answer is encoded, nor
 //! for how much of it fits: that is [`crate::response`].
 
+use std::borrow::Cow;
+
 use hickory_proto::op::ResponseCode;
 use smallvec::SmallVec;
 
-use crate::name::LookupName;
+use crate::name::{LookupName, MAXIMUM_NAME};
 use crate::query::Question;
 use crate::zone::{CLASS_IN, Found, Node, RecordSet, RecordType, Zone, Zones};
 
 /// QCLASS "any" (RFC 1035 §3.2.5).
 const CLASS_ANY: u16 = 255;
-/// How many CNAME records are followed.
+/// How many record sets of aliases are followed.
 const MAXIMUM_ALIASES: usize = 18;
 /// How many record sets the additional section may have.
 const MAXIMUM_ADDITIONAL: usize = 32;
 
 /// Whose a record set is said to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner<'z> {
     /// The name in the question.
     Question,
-    /// Another name, in wire format.
-    Name(&'z [u8]),
+    /// Another name, in wire format: of the zone, or made by a DNAME record.
+    Name(Cow<'z, [u8]>),
+}
+
+impl<'z> Owner<'z> {
+    fn of(node: &'z Node) -> Self {
+        Self::Name(Cow::Borrowed(node.name.as_wire()))
+    }
 }
 
 /// A record set of an answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Part<'z> {
     pub(crate) owner: Owner<'z>,
-    pub(crate) set: &'z RecordSet,
+    /// Of the zone, or made by a DNAME record.
+    pub(crate) set: Cow<'z, RecordSet>,
+}
+
+impl<'z> Part<'z> {
+    fn new(owner: Owner<'z>, set: &'z RecordSet) -> Self {
+        Self { owner, set: Cow::Borrowed(set) }
+    }
+
+    /// Whether it is this very set of the zone.
+    fn is(&self, set: &RecordSet) -> bool {
+        std::ptr::eq(&*self.set, set)
+    }
 }
 
 /// An answer.
@@ -63,7 +83,7 @@ impl<'z> Answer<'z> {
     fn negative(&mut self, zone: &'z Zone, code: ResponseCode) {
         let (apex, soa) = zone.negative();
         self.code = code;
-        self.authority = Some(Part { owner: Owner::Name(apex.as_wire()), set: soa });
+        self.authority = Some(Part::new(Owner::Name(Cow::Borrowed(apex.as_wire())), soa));
     }
 }
 
@@ -95,31 +115,49 @@ fn follow<'z>(zone: &'z Zone, question: &Question<'_>, answer: &mut Answer<'z>) 
     let mut alias: LookupName;
     let mut name = &question.name;
     loop {
-        let node = match zone.find(name, question.kind) {
-            Found::Node(node) => node,
+        let target: Cow<'z, [u8]> = match zone.find(name, question.kind) {
+            Found::Node(node) => {
+                if let Some(set) = choose(node, question.kind) {
+                    answer.answers.push(Part::new(owner, set));
+                    return;
+                }
+                let Some(set) = node.set(RecordType::CNAME) else {
+                    return answer.negative(zone, ResponseCode::NoError);
+                };
+                if answer.answers.iter().any(|part| part.is(set)) {
+                    return;
+                }
+                answer.answers.push(Part::new(owner, set));
+                Cow::Borrowed(set.records().next().map_or(&[], |record| record.data))
+            }
+            Found::Redirection(node) => {
+                let Some(set) = node.set(RecordType::DNAME) else { return };
+                if answer.answers.iter().any(|part| part.is(set)) {
+                    return;
+                }
+                answer.answers.push(Part::new(Owner::of(node), set));
+                let Some(target) = redirect(name, node, set) else {
+                    // RFC 6672 §2.2: the new name would be too long.
+                    answer.code = ResponseCode::YXDomain;
+                    return;
+                };
+                let cname = RecordSet::new(RecordType::CNAME, set.ttl(), [target.as_slice()]);
+                answer.answers.push(Part { owner, set: Cow::Owned(cname) });
+                Cow::Owned(target)
+            }
             Found::Delegation(cut) => {
                 // AA is about the first name (RFC 1035 §4.1.1), which an alias has answered by then.
                 answer.authoritative = !answer.answers.is_empty();
-                let owner = Owner::Name(cut.name.as_wire());
-                answer.authority = cut.set(RecordType::NS).map(|set| Part { owner, set });
+                answer.authority = cut.set(RecordType::NS).map(|set| Part::new(Owner::of(cut), set));
                 return;
             }
             // With aliases before it, the code is about the last name (RFC 6604 §3).
             Found::NameError => return answer.negative(zone, ResponseCode::NXDomain),
         };
-        if let Some(set) = choose(node, question.kind) {
-            answer.answers.push(Part { owner, set });
+        if answer.answers.len() >= MAXIMUM_ALIASES {
             return;
         }
-        let Some(set) = node.set(RecordType::CNAME) else {
-            return answer.negative(zone, ResponseCode::NoError);
-        };
-        let Some(target) = set.records().next().map(|record| record.data) else { return };
-        if answer.answers.iter().any(|part| std::ptr::eq(part.set, set)) || answer.answers.len() >= MAXIMUM_ALIASES {
-            return;
-        }
-        answer.answers.push(Part { owner, set });
-        match LookupName::read(target) {
+        match LookupName::read(&target) {
             // What is out of the zone, the client finds by asking again.
             Ok(target) if target.is_within(zone.apex()) => alias = target,
             _ => return,
@@ -129,6 +167,14 @@ fn follow<'z>(zone: &'z Zone, question: &Question<'_>, answer: &mut Answer<'z>) 
     }
 }
 
+/// What a DNAME record makes of a name below it (RFC 6672 §2.2); nothing if that is too long.
+fn redirect(name: &LookupName, node: &Node, set: &RecordSet) -> Option<Vec<u8>> {
+    let kept = name.as_wire().len().checked_sub(node.name.as_wire().len())?;
+    let target = set.records().next()?.data;
+    let redirected = [name.as_wire().get(..kept)?, target].concat();
+    (redirected.len() <= MAXIMUM_NAME).then_some(redirected)
+}
+
 /// The record set of a node that answers. For ANY it is one of them, whichever comes first (RFC 8482 §4.1).
 fn choose(node: &Node, kind: RecordType) -> Option<&RecordSet> {
     if kind == RecordType::ANY { node.sets().first() } else { node.set(kind) }
@@ -136,22 +182,19 @@ fn choose(node: &Node, kind: RecordType) -> Option<&RecordSet> {
 
 /// RFC 1034 §4.3.2 step 6: the addresses of what the record sets name.
 fn add_addresses<'z>(zone: &'z Zone, answer: &mut Answer<'z>) {
-    let mut sets: SmallVec<[&RecordSet; 4]> = SmallVec::new();
-    sets.extend(answer.authority.iter().chain(&answer.answers).map(|part| part.set));
-    let referral = answer.authority.filter(|part| part.set.kind() == RecordType::NS);
-    for set in &sets {
-        for node in set.additional.iter().filter_map(|index| zone.node(*index)) {
-            let owner = Owner::Name(node.name.as_wire());
+    let Answer { answers, authority, additional, glue, .. } = answer;
+    for part in authority.iter().chain(answers.iter()) {
+        for node in part.set.additional.iter().filter_map(|index| zone.node(*index)) {
             for set in [RecordType::A, RecordType::AAAA].iter().filter_map(|kind| node.set(*kind)) {
-                let mut before = answer.answers.iter().chain(&answer.additional);
-                if before.any(|part| std::ptr::eq(part.set, set)) || answer.additional.len() >= MAXIMUM_ADDITIONAL {
-                    continue;
+                let before = answers.iter().chain(additional.iter()).any(|part| part.is(set));
+                if !before && additional.len() < MAXIMUM_ADDITIONAL {
+                    additional.push(Part::new(Owner::of(node), set));
                 }
-                answer.additional.push(Part { owner, set });
             }
         }
-        if referral.is_some_and(|part| std::ptr::eq(part.set, *set)) {
-            answer.glue = answer.additional.len();
+        // The authority section, which comes first here, is a referral or has a SOA record.
+        if authority.as_ref().is_some_and(|authority| std::ptr::eq(authority, part)) {
+            *glue = additional.len();
         }
     }
 }

@@ -28,12 +28,13 @@ const TYPES: [RecordType; 14] = [
 ];
 
 /// The codes that are answered, and their names in IANA's registry.
-const CODES: [(ResponseCode, &str); 7] = [
+const CODES: [(ResponseCode, &str); 8] = [
     (ResponseCode::NoError, "NOERROR"),
     (ResponseCode::NXDomain, "NXDOMAIN"),
     (ResponseCode::Refused, "REFUSED"),
     (ResponseCode::FormErr, "FORMERR"),
     (ResponseCode::NotImp, "NOTIMP"),
+    (ResponseCode::YXDomain, "YXDOMAIN"),
     (ResponseCode::BADVERS, "BADVERS"),
     (ResponseCode::ServFail, "SERVFAIL"),
 ];

@@ -141,12 +141,12 @@ impl Writer<'_> {
     /// Writes a record set, and tells whether it fits. What does not fit is left for the caller to take back.
     fn record_set(&mut self, part: &Part<'_>) -> bool {
         let (before, names) = part.set.kind().compressible();
-        match part.owner {
+        match &part.owner {
             Owner::Question if names == 0 => {
                 self.buffer.extend_from_slice(part.set.encoded());
                 self.length() <= self.limit
             }
-            Owner::Question => self.records(part.set, QUESTION_NAME, before, names),
+            Owner::Question => self.records(&part.set, QUESTION_NAME, before, names),
             Owner::Name(name) => {
                 // The name is written once; every further record points to it.
                 let offset = self.length();
@@ -246,7 +246,10 @@ impl Writer<'_> {
     fn find(&self, name: &[u8]) -> Option<usize> {
         let message = self.buffer.get(self.start..)?;
         let places = self.places.get(..self.count)?;
-        places.iter().map(|place| usize::from(*place)).find(|place| stands_at(message, *place, name))
+        // Most places are told apart by the length of their first label.
+        let length = name.first();
+        let places = places.iter().map(|place| usize::from(*place));
+        places.filter(|place| message.get(*place) == length).find(|place| stands_at(message, *place, name))
     }
 
     fn opt(&mut self, edns: ResponseEdns, code: u16) {

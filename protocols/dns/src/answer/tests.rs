@@ -176,6 +176,49 @@ fn addresses_of_what_is_named() {
 }
 
 #[test]
+fn redirections() {
+    assert_eq!(
+        dig("www.old.example.test.", A),
+        [
+            "NOERROR aa",
+            "AN old.example.test. 3600 IN DNAME new.example.test.",
+            "AN www.old.example.test. 3600 IN CNAME www.new.example.test.",
+            "AN www.new.example.test. 3600 IN A 192.0.2.6",
+        ]
+    );
+    assert_eq!(dig("old.example.test.", TXT), ["NOERROR aa", "AN old.example.test. 3600 IN TXT \"moved\""]);
+    assert_eq!(dig("old.example.test.", A), ["NOERROR aa", NEGATIVE]);
+    assert_eq!(dig("x.y.old.example.test.", A).first().unwrap(), "NXDOMAIN aa");
+    assert_eq!(
+        dig("x.far.example.test.", A),
+        [
+            "NOERROR aa",
+            "AN far.example.test. 3600 IN DNAME elsewhere.than.here.test.",
+            "AN x.far.example.test. 3600 IN CNAME x.elsewhere.than.here.test.",
+        ]
+    );
+    let long = format!("{0}.{0}.{0}.{1}.far.example.test.", "a".repeat(60), "b".repeat(53));
+    assert_eq!(dig(&long, A), ["YXDOMAIN aa", "AN far.example.test. 3600 IN DNAME elsewhere.than.here.test."]);
+}
+
+#[test]
+fn a_redirection_to_itself_ends() {
+    let zones = zones(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\nd DNAME x.d\n")]);
+    assert_eq!(
+        ask_of(&zones, "y.d.t.", A),
+        ["NOERROR aa", "AN d.t. 1 IN DNAME x.d.t.", "AN y.d.t. 1 IN CNAME y.x.d.t."]
+    );
+    let apex = zone_of_all();
+    assert_eq!(ask_of(&apex, "y.t.", A).get(1..).unwrap(), ["AN t. 1 IN DNAME u.", "AN y.t. 1 IN CNAME y.u."]);
+    assert_eq!(ask_of(&apex, "t.", NS).get(1..).unwrap(), ["AN t. 1 IN NS a."]);
+}
+
+/// A zone that is redirected as a whole.
+fn zone_of_all() -> Zones {
+    zones(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\n@ DNAME u.\n")])
+}
+
+#[test]
 fn any_is_answered_with_one_set() {
     assert_eq!(dig("www.example.test.", ANY).len(), 3);
     assert_eq!(

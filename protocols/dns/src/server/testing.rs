@@ -66,6 +66,7 @@ pub(crate) fn lines(message: &Message) -> Vec<String> {
         ResponseCode::Refused => "REFUSED",
         ResponseCode::FormErr => "FORMERR",
         ResponseCode::NotImp => "NOTIMP",
+        ResponseCode::YXDomain => "YXDOMAIN",
         _ => "another code",
     };
     let flag = |set: bool, name: &'static str| if set { name } else { "" };
@@ -80,6 +81,10 @@ pub(crate) fn lines(message: &Message) -> Vec<String> {
 fn line(record: &Record) -> String {
     let data = match &record.data {
         RData::TXT(text) => text.txt_data.iter().map(|data| format!("{:?}", String::from_utf8_lossy(data))).collect(),
+        RData::Unknown { rdata, .. } if record.record_type() == RecordType::DNAME => {
+            let mut decoder = hickory_proto::serialize::binary::BinDecoder::new(&rdata.anything);
+            <Name as hickory_proto::serialize::binary::BinDecodable>::read(&mut decoder).unwrap().to_string()
+        }
         RData::Unknown { rdata, .. } if record.record_type() == RecordType::DS => {
             let data = &rdata.anything;
             let hex: String = data[4..].iter().map(|octet| format!("{octet:02X}")).collect();

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use hickory_proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -262,10 +264,12 @@ fn check(server: &Server, packet: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+static EXAMPLE: LazyLock<Server> = LazyLock::new(example);
+
 proptest! {
     #[test]
     fn arbitrary_octets(packet in prop::collection::vec(any::<u8>(), 0..200)) {
-        check(&example(), &packet)?;
+        check(&EXAMPLE, &packet)?;
     }
 
     #[test]
@@ -284,7 +288,7 @@ proptest! {
             let index = index.index(packet.len());
             packet[index] = octet;
         }
-        check(&example(), &packet)?;
+        check(&EXAMPLE, &packet)?;
     }
 
     #[test]

@@ -75,6 +75,14 @@ fn check_owner(records: &[&Record], findings: &mut Vec<Finding>) {
             }
         }
     }
+    if let Some(dname) = records.iter().find(|record| record.kind == RecordType::DNAME) {
+        for record in records {
+            // RFC 6672 §2.4.
+            if record.kind == RecordType::DNAME && record.data != dname.data {
+                findings.push(Finding::error(record.place, format!("{} has a DNAME record already", record.owner)));
+            }
+        }
+    }
     let mut firsts: BTreeMap<RecordType, &Record> = BTreeMap::new();
     let mut seen = std::collections::BTreeSet::new();
     for record in records {
@@ -96,7 +104,14 @@ fn check_owner(records: &[&Record], findings: &mut Vec<Finding>) {
 fn check_occlusion(record: &Record, zone: &Zone, findings: &mut Vec<Finding>) {
     let name = record.owner.lookup();
     // Any type but DS, which would be looked for above the cut.
-    let Found::Delegation(cut) = zone.find(&name, RecordType::NS) else { return };
+    let cut = match zone.find(&name, RecordType::NS) {
+        Found::Delegation(cut) => cut,
+        Found::Redirection(above) => {
+            let message = format!("this record is never answered: {} has a DNAME record", above.name);
+            return findings.push(Finding::warning(record.place, message));
+        }
+        Found::Node(_) | Found::NameError => return,
+    };
     let at_cut = cut.name.lookup().as_wire() == name.as_wire();
     let belongs = match record.kind {
         RecordType::A | RecordType::AAAA => true,
@@ -127,6 +142,7 @@ fn check_target(record: &Record, zone: &Zone, owners: &Owners<'_>, findings: &mu
             format!("this {kind} record names an alias; it should name a host")
         }
         Found::Node(node) if node.sets().iter().any(|set| is_address(set.kind())) => return,
+        Found::Redirection(_) => format!("this {kind} record names an alias; it should name a host"),
         Found::Node(_) | Found::NameError => format!("what this {kind} record names has no address in the zone"),
         Found::Delegation(cut) => {
             let glue = owners.get(target.as_wire()).is_some_and(|set| set.iter().any(|other| is_address(other.kind)));

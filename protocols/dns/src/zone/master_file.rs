@@ -1,6 +1,6 @@
 //! Master files (RFC 1035 §5): from text to records.
 //!
-//! Responsible for entries and directives (`$ORIGIN`, `$TTL` of RFC 2308, `$INCLUDE`), for what an entry may leave out,
+//! Responsible for entries and directives (`$ORIGIN`, `$TTL` of RFC 2308, `$INCLUDE`, `$GENERATE`), for what an entry may leave out,
 //! and for finding every mistake, not only the first. Not for whether the records make a zone together: that is
 //! [`super::check`]; nor for opening files: that is whoever implements [`Files`].
 
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use super::data;
 use super::tokens::{Entries, Entry, Position, TextError, Token};
 use super::types::RecordType;
-use super::{Finding, Place, Record};
+use super::{Finding, Place, Record, generate};
 use crate::name::Name;
 
 /// How deep `$INCLUDE` may go.
@@ -106,19 +106,39 @@ impl<'f> Reader<'f> {
             (arguments.len() == 1, "$TTL TIME")
         } else if directive.is("$INCLUDE") {
             (matches!(arguments.len(), 1 | 2), "$INCLUDE FILE [ORIGIN]")
+        } else if directive.is("$GENERATE") {
+            (arguments.len() >= 4, "$GENERATE RANGE OWNER [TTL] [CLASS] TYPE DATA")
         } else {
-            let message = format!("{directive} is no directive; $ORIGIN, $TTL and $INCLUDE are known");
+            let message = format!("{directive} is no directive; $ORIGIN, $TTL, $INCLUDE and $GENERATE are known");
             return Err(TextError::new(directive.position, message));
         };
-        let (true, Some(argument)) = (accepted, arguments.first()) else {
+        let (true, Some((argument, further))) = (accepted, arguments.split_first()) else {
             return Err(TextError::new(directive.position, format!("this is written {usage}")));
         };
         if directive.is("$ORIGIN") {
             self.origin = self.name(argument)?;
         } else if directive.is("$TTL") {
             self.default_ttl = Some(ttl(argument)?);
+        } else if directive.is("$INCLUDE") {
+            self.include(argument, further.first(), file, depth)?;
         } else {
-            self.include(argument, arguments.get(1), file, depth)?;
+            self.generate(argument, further, file)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the entries that a line stands for, up to the first mistake.
+    fn generate(&mut self, range: &Token<'_>, template: &[Token<'_>], file: usize) -> Result<(), TextError> {
+        let numbers = generate::range(range.text).map_err(|message| TextError::new(range.position, message))?;
+        for number in numbers {
+            let mut words = Vec::with_capacity(template.len());
+            for token in template {
+                let text = generate::substitute(token.text, number);
+                words.push(text.map_err(|message| TextError::new(token.position, message))?);
+            }
+            let tokens: Vec<Token<'_>> =
+                template.iter().zip(&words).map(|(token, text)| Token { text, ..*token }).collect();
+            self.record(false, &tokens, file)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 mod check;
 mod data;
+mod generate;
 mod load;
 mod master_file;
 mod record_set;

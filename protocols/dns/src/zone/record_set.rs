@@ -46,6 +46,11 @@ impl RecordSet {
         self.kind
     }
 
+    /// The TTL of its records, in seconds.
+    pub(crate) fn ttl(&self) -> u32 {
+        self.encoded.get(6..).and_then(|rest| rest.first_chunk()).map_or(0, |octets| u32::from_be_bytes(*octets))
+    }
+
     /// How many records it has.
     pub(crate) fn count(&self) -> u16 {
         self.count

@@ -99,5 +99,9 @@ sub         NS    ns.sub
 ns.sub      A     192.0.2.100
             AAAA  2001:db8::100
 host.sub    A     192.0.2.101
+old         DNAME new
+old         TXT   "moved"
+www.new     A     192.0.2.6
+far         DNAME elsewhere.than.here.test.
 odd         TYPE65280 \# 3 010203
 "#;

@@ -24,8 +24,8 @@ pub(crate) struct Node {
     /// As it was written first.
     pub(crate) name: Name,
     sets: Vec<RecordSet>,
-    /// The node of the delegation that it is, or is below.
-    cut: Option<usize>,
+    /// The node above which hides it: that of a delegation, which may be itself, or of a DNAME record.
+    cover: Option<usize>,
     /// The node of the wildcard directly below it.
     wildcard: Option<usize>,
 }
@@ -49,6 +49,8 @@ pub(crate) enum Found<'z> {
     Node(&'z Node),
     /// A delegation: the name is it, or is below it.
     Delegation(&'z Node),
+    /// A DNAME record above the name (RFC 6672 §2.3).
+    Redirection(&'z Node),
     /// Nothing: the name does not exist.
     NameError,
 }
@@ -117,15 +119,22 @@ impl Zone {
             }
         };
         let exact = taken == labels;
-        if let Some(cut) = encloser.cut.and_then(|cut| self.nodes.get(cut)) {
+        if let Some(cover) = encloser.cover.and_then(|cover| self.nodes.get(cover)) {
+            let itself = std::ptr::eq(cover, encloser);
+            if !itself && cover.set(RecordType::DNAME).is_some() {
+                return Found::Redirection(cover);
+            }
             // The DS record stands on the parent's side of the cut (RFC 4035 §3.1.4.1).
-            if exact && kind == RecordType::DS && std::ptr::eq(cut, encloser) {
+            if exact && kind == RecordType::DS && itself {
                 return Found::Node(encloser);
             }
-            return Found::Delegation(cut);
+            return Found::Delegation(cover);
         }
         if exact {
             return Found::Node(encloser);
+        }
+        if encloser.set(RecordType::DNAME).is_some() {
+            return Found::Redirection(encloser);
         }
         match encloser.wildcard.and_then(|wildcard| self.nodes.get(wildcard)) {
             Some(wildcard) => Found::Node(wildcard),
@@ -149,7 +158,7 @@ impl Builder {
             return *index;
         }
         let index = self.nodes.len();
-        self.nodes.push(Node { name: name.clone(), sets: Vec::new(), cut: None, wildcard: None });
+        self.nodes.push(Node { name: name.clone(), sets: Vec::new(), cover: None, wildcard: None });
         self.index.insert(lookup.as_wire().into(), index);
         self.deepest = self.deepest.max(lookup.labels());
         index
@@ -195,15 +204,20 @@ impl Builder {
         for index in 0..self.nodes.len() {
             let Some(node) = self.nodes.get(index) else { continue };
             let name = node.name.lookup();
-            let cut = (self.apex.labels() + 1..=name.labels())
-                .filter_map(|labels| self.index.get(name.suffix(labels)).copied())
-                .find(|above| self.nodes.get(*above).is_some_and(|node| node.set(RecordType::NS).is_some()));
+            let apex = self.apex.labels();
+            let cover = (apex..=name.labels())
+                .filter_map(|labels| self.index.get(name.suffix(labels)).map(|above| (labels, *above)))
+                .find(|(labels, above)| {
+                    let has = |kind| self.nodes.get(*above).is_some_and(|node| node.set(kind).is_some());
+                    *labels > apex && has(RecordType::NS) || *above != index && has(RecordType::DNAME)
+                })
+                .map(|(_, above)| above);
             let mut wildcard_wire = b"\x01*".to_vec();
             wildcard_wire.extend_from_slice(name.as_wire());
             let wildcard = self.index.get(wildcard_wire.as_slice()).copied();
             let additional: Vec<Box<[usize]>> = node.sets.iter().map(|set| self.additional(set)).collect();
             if let Some(node) = self.nodes.get_mut(index) {
-                node.cut = cut;
+                node.cover = cover;
                 node.wildcard = wildcard;
                 for (set, additional) in node.sets.iter_mut().zip(additional) {
                     set.additional = additional;

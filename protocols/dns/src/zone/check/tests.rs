@@ -58,6 +58,15 @@ fn delegations() {
 }
 
 #[test]
+fn redirections() {
+    assert_eq!(check("x DNAME a.\nx DNAME b."), ["5:3 x.t. has a DNAME record already"]);
+    assert_eq!(
+        check("x DNAME a.\nx TXT y\ny.x TXT z"),
+        ["?6:5 this record is never answered: x.t. has a DNAME record"]
+    );
+}
+
+#[test]
 fn targets() {
     assert_eq!(check("x MX 1 y\ny CNAME a."), ["?4:3 this MX record names an alias; it should name a host"]);
     assert_eq!(check("x SRV 1 1 1 y"), ["?4:3 what this SRV record names has no address in the zone"]);

@@ -56,6 +56,15 @@ fn includes_leave_origin_and_owner_alone() {
 }
 
 #[test]
+fn generated_entries() {
+    let text = "$TTL 1\n$GENERATE 1-3/2 h${0,2} 60 A 192.0.2.$\n$GENERATE 9-9 $ IN PTR h$";
+    assert_eq!(records(text), ["h01.t. 60 A", "h03.t. 60 A", "9.t. 1 PTR"]);
+    assert_eq!(errors("$GENERATE 250-300 h$ A 192.0.2.$"), ["3:24 \"192.0.2.256\" is not an IPv4 address"]);
+    assert_eq!(errors("$GENERATE 3-1 h$ A 192.0.2.$"), ["3:11 a range goes upwards"]);
+    assert_eq!(errors("$GENERATE 1-3 h$ A"), ["3:1 this is written $GENERATE RANGE OWNER [TTL] [CLASS] TYPE DATA"]);
+}
+
+#[test]
 fn all_mistakes_are_told_at_once() {
     let text = "\
 x 1 A 192.0.2.300
@@ -80,7 +89,7 @@ good 1 A 192.0.2.1";
             "5:5 \"MXX\" is not a record type",
             "6:3 the type is missing after this",
             "7:6 \"x\" is not a TTL, such as 3600 or 1h30m, up to 2147483647 seconds",
-            "8:1 \"$FOO\" is no directive; $ORIGIN, $TTL and $INCLUDE are known",
+            "8:1 \"$FOO\" is no directive; $ORIGIN, $TTL, $INCLUDE and $GENERATE are known",
             "9:20 nothing is open that this ) could close",
             "10:3 \"9999999999\" is not a TTL, such as 3600 or 1h30m, up to 2147483647 seconds",
             "11:1 this is written $ORIGIN NAME",

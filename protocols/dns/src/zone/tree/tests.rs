@@ -6,6 +6,7 @@ fn find(name: &str, kind: RecordType) -> String {
     match zone.find(&apex(name).lookup(), kind) {
         Found::Node(node) => format!("node {}", node.name),
         Found::Delegation(cut) => format!("cut {}", cut.name),
+        Found::Redirection(above) => format!("dname {}", above.name),
         Found::NameError => "no such name".to_owned(),
     }
 }
