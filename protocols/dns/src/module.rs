@@ -1,0 +1,117 @@
+//! The module: what the daemon sees of this crate.
+//!
+//! Responsible for checking the configuration, loading the zones and handing out the listeners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tapster_service::configuration::endpoints;
+use tapster_service::{
+    DatagramBinding, Module, PathElement, Port, Preparation, Problem, Service, StreamBinding, Transport,
+};
+
+use crate::configuration::{Configuration, Limits};
+use crate::metrics::Metrics;
+use crate::name::Name;
+use crate::server::Server;
+use crate::tcp::Tcp;
+use crate::udp::Udp;
+use crate::zone::{self, Zones};
+
+/// The standard port (RFC 1035 §4.2).
+const PORT: u16 = 53;
+
+/// An authoritative name server: the section `[services.dns]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dns;
+
+impl Module for Dns {
+    type Configuration = Configuration;
+    type Metrics = Metrics;
+
+    fn name(&self) -> &'static str {
+        "dns"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[Port { transport: Transport::Udp, number: PORT }, Port { transport: Transport::Tcp, number: PORT }]
+    }
+
+    fn metrics(&self, registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        Metrics::register(registry)
+    }
+
+    fn prepare(
+        &self,
+        configuration: Configuration,
+        metrics: &Metrics,
+        preparation: &mut Preparation<'_>,
+    ) -> Option<Service> {
+        let limits = &configuration.limits;
+        check_limits(limits, preparation);
+        let mut zones = Zones::default();
+        let mut summary = Vec::new();
+        if configuration.zones.is_empty() {
+            let problem = Problem::error([PathElement::from("zones")], "no zone is served: every query is refused");
+            preparation.report(problem.as_warning().with_help("add zones = [{ name = \"…\", file = \"…\" }]"));
+        }
+        for (index, zone) in configuration.zones.iter().enumerate() {
+            let twin = configuration.zones.iter().take(index).position(|other| same_zone(&other.name, &zone.name));
+            if let Some(twin) = twin {
+                let key = [PathElement::from("zones"), index.into(), "name".into()];
+                preparation.report(Problem::error(key, format!("zones[{twin}] has this name already")));
+            }
+            if let Some(loaded) = zone::load(zone, index, limits.zone_file_size.as_u64(), preparation) {
+                summary.push(format!("zone {}, {} records", zone.name, loaded.records()));
+                zones.insert(loaded);
+            }
+        }
+        if preparation.failed() {
+            return None;
+        }
+        let server = Arc::new(Server { zones, metrics: metrics.clone(), udp_payload_size: limits.udp_payload_size });
+        let endpoints = endpoints(&configuration.listen, PORT);
+        let tcp = Tcp::new(Arc::clone(&server), limits);
+        let streams = endpoints
+            .iter()
+            .map(|endpoint| StreamBinding {
+                endpoint: *endpoint,
+                maximum_connections: limits.tcp_connections,
+                service: Box::new(tcp.clone()),
+            })
+            .collect();
+        let datagrams = vec![DatagramBinding { endpoints, service: Box::new(Udp::new(server)) }];
+        Some(Service { streams, datagrams, summary })
+    }
+}
+
+fn same_zone(one: &str, other: &str) -> bool {
+    let wire =
+        |text: &str| Name::from_text(text.as_bytes(), &Name::root()).map(|name| name.lookup().as_wire().to_vec());
+    wire(one).is_ok_and(|name| wire(other) == Ok(name))
+}
+
+fn check_limits(limits: &Limits, preparation: &mut Preparation<'_>) {
+    let mut report = |key: &str, wrong: bool, message: &str| {
+        if wrong {
+            preparation.report(Problem::error([PathElement::from("limits"), key.into()], message));
+        }
+    };
+    let payload = 512..=4096;
+    report(
+        "udp_payload_size",
+        !payload.contains(&limits.udp_payload_size),
+        "udp_payload_size must be from 512 to 4096 bytes",
+    );
+    report("tcp_connections", limits.tcp_connections == 0, "tcp_connections must be at least 1");
+    for (key, timeout) in
+        [("tcp_idle_timeout", limits.tcp_idle_timeout), ("tcp_query_timeout", limits.tcp_query_timeout)]
+    {
+        let allowed = Duration::from_millis(100)..=Duration::from_secs(24 * 60 * 60);
+        report(key, !allowed.contains(&timeout), &format!("{key} must be from 100ms to 1day"));
+    }
+}
+
+#[cfg(test)]
+mod tests;
