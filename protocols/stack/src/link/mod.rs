@@ -23,11 +23,6 @@ impl Link {
         Self { hardware_address, groups: Vec::new() }
     }
 
-    /// The station's own address.
-    pub(crate) fn hardware_address(&self) -> HardwareAddress {
-        self.hardware_address
-    }
-
     /// Listens to a group address as well.
     pub(crate) fn listen(&mut self, group: HardwareAddress) {
         if !self.groups.contains(&group) {

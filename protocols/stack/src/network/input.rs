@@ -90,10 +90,10 @@ impl Network {
             }
             return None;
         }
-        let whole = if header.is_fragment() { self.reassemble(now, header, received)? } else { received };
+        let whole = if header.is_fragment() { self.reassemble(now, header, &received)? } else { received };
         self.interface.counters.ip.delivered += 1;
         match whole.protocol {
-            protocol::ICMP => self.receive_icmp(now, whole),
+            protocol::ICMP => self.receive_icmp(now, &whole),
             _ => Some(Upward::Packet(whole)),
         }
     }
@@ -128,7 +128,7 @@ impl Network {
         &mut self,
         now: Instant,
         header: &ipv4::Header,
-        received: ReceivedPacket<'f>,
+        received: &ReceivedPacket<'f>,
     ) -> Option<ReceivedPacket<'f>> {
         let fragment = Fragment {
             key: Key {
@@ -153,11 +153,11 @@ impl Network {
             segment_size: None,
             payload: Payload::Owned(datagram.payload),
             network_header: Payload::Owned(datagram.header),
-            ..received
+            ..*received
         })
     }
 
-    fn receive_icmp<'f>(&mut self, now: Instant, packet: ReceivedPacket<'f>) -> Option<Upward<'f>> {
+    fn receive_icmp<'f>(&mut self, now: Instant, packet: &ReceivedPacket<'f>) -> Option<Upward<'f>> {
         let counters = &mut self.interface.counters.icmp;
         counters.received += 1;
         let message = match icmp::parse(&packet.payload) {
@@ -174,11 +174,11 @@ impl Network {
         match message.kind {
             // RFC 1122 §3.2.2.6 and §3.2.2.8: requests to a group may be ignored, which spares everybody a storm.
             kind::ECHO | kind::TIMESTAMP if packet.group => counters.group_request += 1,
-            kind::ECHO => self.reply_to_echo(now, &packet, &message),
-            kind::TIMESTAMP => self.reply_to_timestamp(now, &packet, &message),
+            kind::ECHO => self.reply_to_echo(now, packet, &message),
+            kind::TIMESTAMP => self.reply_to_timestamp(now, packet, &message),
             kind::DESTINATION_UNREACHABLE | kind::TIME_EXCEEDED | kind::PARAMETER_PROBLEM => {
                 // An error is never so large that it comes in fragments (RFC 1812 §4.3.2.3).
-                if let Payload::Lent(octets) = packet.payload
+                if let Payload::Lent(octets) = &packet.payload
                     && let Ok(message) = icmp::parse(octets)
                 {
                     return self.receive_error(&message).map(Upward::Error);

@@ -128,7 +128,7 @@ impl Reassembly {
         // RFC 791 §3.2: all fragments but the last are multiples of eight octets. None is empty, and none ends beyond
         // what the total length can say.
         if fragment.data.is_empty()
-            || (fragment.more && fragment.data.len() % 8 != 0)
+            || (fragment.more && !fragment.data.len().is_multiple_of(8))
             || fragment.header.len() + end > MAXIMUM_LENGTH
         {
             counters.bad_fragment += 1;

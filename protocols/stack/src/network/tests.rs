@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use super::arp::{Operation, Packet};
 use super::wire::Wire;
 use super::*;
+use crate::ReceivedFrame;
 use crate::link::ethernet::{EtherType, Header};
 use crate::packet::{OutgoingPacket, PacketSink, SendFailure};
-use crate::{Offload, ReceivedFrame};
 
 pub(super) const OWN_MAC: HardwareAddress = HardwareAddress([2, 0, 0, 0, 0, 1]);
 pub(super) const PEER_MAC: HardwareAddress = HardwareAddress([2, 0, 0, 0, 0, 2]);
@@ -72,13 +72,8 @@ pub(super) fn arp_request(mac: HardwareAddress, sender: Ipv4Addr, target: Ipv4Ad
 }
 
 pub(super) fn arp_reply(mac: HardwareAddress, sender: Ipv4Addr) -> Vec<u8> {
-    let packet = Packet {
-        operation: Operation::Reply,
-        sender_hardware: mac,
-        sender,
-        target_hardware: OWN_MAC,
-        target: OWN,
-    };
+    let packet =
+        Packet { operation: Operation::Reply, sender_hardware: mac, sender, target_hardware: OWN_MAC, target: OWN };
     packet.frame(OWN_MAC).to_vec()
 }
 

@@ -28,7 +28,8 @@ fn with_options(options: &[u8]) -> Vec<u8> {
     let mut bytes = header().emit().to_vec();
     bytes.extend_from_slice(options);
     bytes[0] = 0x40 | (bytes.len() / 4) as u8;
-    bytes[2..4].copy_from_slice(&(bytes.len() as u16).to_be_bytes());
+    let length = bytes.len() as u16;
+    bytes[2..4].copy_from_slice(&length.to_be_bytes());
     bytes[10..12].fill(0);
     let sum = checksum(&bytes);
     bytes[10..12].copy_from_slice(&sum.to_be_bytes());

@@ -111,10 +111,10 @@ fn no_error_is_sent_about_groups_errors_or_later_fragments() {
 
     let bytes = frame(17, &[0; 8]);
     let mut packet = upward(&mut network, &bytes);
-    packet.protocol = 1;
+    packet.protocol = protocol::ICMP;
     for kind in [3, 4, 5, 11, 12, 77] {
         let payload = [kind, 0, 0, 0, 0, 0, 0, 0];
-        packet.payload = crate::Payload::Lent(&payload);
+        packet.payload = crate::Payload::Owned(bytes::Bytes::copy_from_slice(&payload));
         network.protocol_unreachable(at(0), &packet);
     }
     let later = ipv4::Header { fragment_offset: 8, ..header(17, 8) }.emit();
@@ -154,7 +154,7 @@ fn a_datagram_that_stays_incomplete_is_reported_if_its_first_fragment_came() {
     assert_eq!((error.kind, error.code), (11, 1));
     assert_eq!(error.data, &bytes[14..]);
     assert_eq!(network.counters().reassembly.timed_out, 2);
-    assert_eq!(network.next_deadline(), None);
+    assert_eq!(network.reassembly.next_deadline(), None);
 }
 
 /// An error that quotes a packet of ours to 203.0.113.1.

@@ -152,3 +152,17 @@ fn a_full_device_loses_no_request() {
     assert_eq!(flush(&mut network).len(), 1);
     assert_eq!(network.counters().link.sent, 1);
 }
+
+#[test]
+fn a_transport_confirms_the_next_hop_not_the_destination() {
+    let mut network = network();
+    let gateway = network.routes().iter().find_map(|row| row.gateway).unwrap();
+    let far = Ipv4Addr::new(8, 8, 8, 8);
+    assert_eq!(send(&mut network, 0, &mut Wire::default(), far, b"data"), Ok(()));
+    assert!(receive(&mut network, 0, &arp_reply(PEER_MAC, Ipv4Addr::new(192, 0, 2, 254))).is_none());
+    assert_eq!(send(&mut network, 60_000, &mut Wire::default(), far, b"data"), Ok(()));
+    assert_eq!(network.neighbors(at(60_000))[0].state, crate::NeighborState::Delay);
+    network.confirm_reachable(at(60_001), far.into());
+    let row = network.neighbors(at(60_001))[0];
+    assert_eq!((row.address, row.state), (gateway, crate::NeighborState::Reachable));
+}
