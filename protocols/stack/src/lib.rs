@@ -17,13 +17,25 @@
 
 #![forbid(unsafe_code)]
 
+mod counters;
 mod delivery;
 mod frame;
+mod link;
+mod network;
 mod packet;
 mod time;
+mod transport;
 
+pub use counters::{ArpCounters, Counters, IcmpCounters, IpCounters, LinkCounters, ReassemblyCounters};
 pub use delivery::{ClosedReason, ConnectionId, Delivery, Event, ListenerId, Payload, SocketId};
 pub use frame::{
     ChecksumOffload, DeviceFull, FrameSink, HardwareAddress, Offload, ReceivedFrame, Segmentation, SegmentationOffload,
 };
+pub use network::configuration::{
+    Configuration as NetworkConfiguration, EgressLimits, IcmpLimits, NeighborLimits, OffloadCapabilities,
+    PathMtuLimits, ReassemblyLimits,
+};
+pub use network::neighbor::{NeighborRow, NeighborState};
+pub use network::route::{Route, RouteRow};
 pub use time::Instant;
+pub use transport::udp::{BindError, UdpCounters};

@@ -1,0 +1,332 @@
+//! The way out: from a transport's packet to a frame.
+//!
+//! Responsible for the route, the neighbour, the IP header, the transport checksum or what the device needs to complete
+//! it, fragments, and the Ethernet header. Headers and data go to the device as they are, in slices; only what must
+//! wait is copied.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::checksum::Sum;
+use super::configuration::OffloadCapabilities;
+use super::egress::{Egress, Frame};
+use super::identification::Identifications;
+use super::neighbor::{Cache, Waiting};
+use super::path_mtu::PathMtus;
+use super::route::{NextHop, Table};
+use super::{Network, address::Addresses, fragment, ipv4, protocol};
+use crate::counters::Counters;
+use crate::link::ethernet::{self, EtherType};
+use crate::packet::{OutgoingPacket, PacketSink, SendFailure};
+use crate::{
+    ChecksumOffload, DeviceFull, FrameSink, HardwareAddress, Instant, Offload, Segmentation, SegmentationOffload,
+};
+
+/// Octets of the longest transport header: TCP's, with all options.
+const MAXIMUM_TRANSPORT_HEADER: usize = 60;
+
+/// Octets in front of the transport header.
+const TRANSPORT_OFFSET: usize = ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH;
+
+/// Everything that a packet needs on its way out.
+#[derive(Debug)]
+pub(crate) struct Interface {
+    pub(crate) hardware_address: HardwareAddress,
+    pub(crate) mtu: usize,
+    pub(crate) offload: OffloadCapabilities,
+    pub(crate) addresses: Addresses,
+    pub(crate) routes: Table,
+    pub(crate) neighbors: Cache,
+    pub(crate) path_mtus: PathMtus,
+    pub(crate) identifications: Identifications,
+    pub(crate) counters: Counters,
+}
+
+/// The shape in which a packet goes to the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// In one piece.
+    Whole,
+    /// In one piece, for the device to cut into segments.
+    Segmented(Segmentation, u16),
+    /// Cut by us into IP packets of this size.
+    Fragmented(usize),
+}
+
+/// A packet's headers, put together: Ethernet, IP and transport.
+struct Headers {
+    octets: [u8; TRANSPORT_OFFSET + MAXIMUM_TRANSPORT_HEADER],
+    length: usize,
+}
+
+impl Headers {
+    fn all(&self) -> &[u8] {
+        self.octets.get(..self.length).unwrap_or_default()
+    }
+
+    fn transport(&self) -> &[u8] {
+        self.octets.get(TRANSPORT_OFFSET..self.length).unwrap_or_default()
+    }
+
+    fn write(&mut self, at: usize, octets: &[u8]) {
+        if let Some(place) = self.octets.get_mut(at..at + octets.len()) {
+            place.copy_from_slice(octets);
+        }
+    }
+}
+
+impl Interface {
+    /// Sends a packet to `device`, or keeps it until its neighbour is known.
+    ///
+    /// When the device takes only the first fragments, the rest goes to `spill`. When it takes nothing, nothing has
+    /// changed.
+    pub(crate) fn transmit<D: FrameSink>(
+        &mut self,
+        now: Instant,
+        packet: &OutgoingPacket<'_>,
+        device: &mut D,
+        spill: Option<&mut Egress>,
+    ) -> Result<(), SendFailure> {
+        let hop = self.routes.next_hop(&self.addresses, packet.destination);
+        let (Some(hop), IpAddr::V4(source), IpAddr::V4(destination)) = (hop, packet.source, packet.destination) else {
+            self.counters.ip.no_route += 1;
+            return Err(SendFailure::NoRoute);
+        };
+        let data = packet.payload.iter().map(|slice| slice.len()).sum();
+        let (shape, dont_fragment) = self.shape(now, packet, data).inspect_err(|_| self.counters.ip.too_large += 1)?;
+        let header = ipv4::Header {
+            header_length: ipv4::HEADER_LENGTH,
+            total_length: ipv4::HEADER_LENGTH + packet.header.len() + data,
+            traffic_class: packet.traffic_class,
+            identification: self.identification(packet, shape, data, dont_fragment, (source, destination)),
+            dont_fragment,
+            more_fragments: false,
+            fragment_offset: 0,
+            time_to_live: packet.hop_limit,
+            protocol: packet.protocol,
+            source,
+            destination,
+        };
+        let (mut headers, offload) = self.headers(packet, &header, shape);
+        let neighbor = match hop {
+            NextHop::Group(hardware_address) => Ok(hardware_address),
+            NextHop::Neighbor(address) => self.neighbors.resolve(now, address, &mut self.counters.arp).ok_or(address),
+        };
+        match neighbor {
+            Ok(hardware_address) => {
+                headers.write(0, &hardware_address.0);
+                self.emit(&headers, packet.payload, &header, shape, offload, device, spill)?;
+            }
+            Err(address) => {
+                let mut collected = Collector(Waiting::new());
+                self.emit(&headers, packet.payload, &header, shape, offload, &mut collected, None)?;
+                self.neighbors.wait(address, collected.0, &mut self.counters.arp);
+            }
+        }
+        self.counters.ip.sent += 1;
+        Ok(())
+    }
+
+    /// In which shape a packet fits the path, and whether it goes with the DF bit.
+    fn shape(&self, now: Instant, packet: &OutgoingPacket<'_>, data: usize) -> Result<(Shape, bool), SendFailure> {
+        let path = self.path_mtus.get(now, packet.destination);
+        let mtu = path.map_or(self.mtu, |path| path.mtu.min(self.mtu));
+        let dont_fragment = packet.dont_fragment && !path.is_some_and(|path| path.below_minimum);
+        let headers = ipv4::HEADER_LENGTH + packet.header.len();
+        let length = headers + data;
+        if length > ipv4::MAXIMUM_LENGTH || packet.header.len() > MAXIMUM_TRANSPORT_HEADER {
+            return Err(SendFailure::TooLarge);
+        }
+        if let Some(size) = packet.segment_size.filter(|&size| data > usize::from(size)) {
+            let kind = match packet.protocol {
+                protocol::TCP => Segmentation::Tcp4,
+                protocol::UDP => Segmentation::Udp,
+                _ => return Err(SendFailure::TooLarge),
+            };
+            let limit = self.offload.segmentation.filter(|_| self.offload.checksum && size > 0).unwrap_or(0);
+            let fits = length <= limit && headers + usize::from(size) <= mtu;
+            return if fits { Ok((Shape::Segmented(kind, size), dont_fragment)) } else { Err(SendFailure::TooLarge) };
+        }
+        if length <= mtu {
+            Ok((Shape::Whole, dont_fragment))
+        } else if dont_fragment {
+            Err(SendFailure::TooLarge)
+        } else {
+            Ok((Shape::Fragmented(mtu), false))
+        }
+    }
+
+    /// RFC 6864 §4: of an atomic packet any value will do; others must not repeat one while the last is on its way.
+    fn identification(
+        &mut self,
+        packet: &OutgoingPacket<'_>,
+        shape: Shape,
+        data: usize,
+        dont_fragment: bool,
+        (source, destination): (Ipv4Addr, Ipv4Addr),
+    ) -> u16 {
+        if dont_fragment {
+            return self.identifications.atomic();
+        }
+        let packets = match shape {
+            // The device counts on from the first segment.
+            Shape::Segmented(_, size) => data.div_ceil(usize::from(size.max(1))),
+            Shape::Whole | Shape::Fragmented(_) => 1,
+        };
+        self.identifications.next(source, destination, packet.protocol, packets)
+    }
+
+    /// All headers with the transport checksum, complete or as the device wants it. The frame's destination is left
+    /// open.
+    #[expect(clippy::cast_possible_truncation, reason = "headers are far shorter than 65,535 octets")]
+    fn headers(&self, packet: &OutgoingPacket<'_>, header: &ipv4::Header, shape: Shape) -> (Headers, Offload) {
+        let link = ethernet::Header {
+            destination: HardwareAddress::default(),
+            source: self.hardware_address,
+            ether_type: EtherType::IPV4,
+        };
+        let mut headers = Headers {
+            octets: [0; TRANSPORT_OFFSET + MAXIMUM_TRANSPORT_HEADER],
+            length: TRANSPORT_OFFSET + packet.header.len(),
+        };
+        headers.write(0, &link.emit());
+        headers.write(ethernet::HEADER_LENGTH, &header.emit());
+        headers.write(TRANSPORT_OFFSET, packet.header);
+
+        let has_pseudo_header = !matches!(packet.protocol, protocol::ICMP | protocol::IGMP);
+        let mut sum = if has_pseudo_header {
+            let length = header.total_length - header.header_length;
+            Sum::pseudo_header(packet.source, packet.destination, packet.protocol, length)
+        } else {
+            Sum::new()
+        };
+        let mut offload = Offload::default();
+        let checksum = if self.offload.checksum && has_pseudo_header && !matches!(shape, Shape::Fragmented(_)) {
+            offload.checksum =
+                Some(ChecksumOffload { start: TRANSPORT_OFFSET as u16, offset: packet.checksum_offset as u16 });
+            sum.folded()
+        } else {
+            sum.add(packet.header);
+            for slice in packet.payload {
+                sum.add(slice);
+            }
+            match sum.checksum() {
+                // RFC 768: zero says that there is no checksum.
+                0 if packet.protocol == protocol::UDP => 0xffff,
+                checksum => checksum,
+            }
+        };
+        headers.write(TRANSPORT_OFFSET + packet.checksum_offset, &checksum.to_be_bytes());
+        if let Shape::Segmented(kind, segment_size) = shape {
+            /// Where TCP has its flags, and the one that says that the congestion window was reduced.
+            const FLAGS: usize = 13;
+            const CWR: u8 = 0x80;
+            let flags = if kind == Segmentation::Tcp4 { packet.header.get(FLAGS).copied() } else { None };
+            offload.segmentation = Some(SegmentationOffload {
+                kind,
+                segment_size,
+                header_length: headers.length as u16,
+                congestion_window_reduced: flags.is_some_and(|flags| flags & CWR != 0),
+            });
+        }
+        (headers, offload)
+    }
+
+    /// Gives a packet to the device, in one piece or in fragments.
+    #[expect(clippy::too_many_arguments, reason = "one packet's parts, all made by `transmit`")]
+    fn emit<D: FrameSink>(
+        &mut self,
+        headers: &Headers,
+        payload: &[&[u8]],
+        header: &ipv4::Header,
+        shape: Shape,
+        offload: Offload,
+        device: &mut D,
+        mut spill: Option<&mut Egress>,
+    ) -> Result<(), DeviceFull> {
+        let Shape::Fragmented(mtu) = shape else {
+            return device.send(headers.all(), payload, offload);
+        };
+        let mut started = false;
+        for (part, slices) in fragment::cut(header, mtu, headers.transport(), payload) {
+            let mut octets = [0; TRANSPORT_OFFSET];
+            octets[..ethernet::HEADER_LENGTH].copy_from_slice(&headers.octets[..ethernet::HEADER_LENGTH]);
+            octets[ethernet::HEADER_LENGTH..].copy_from_slice(&part.emit());
+            if let Err(full) = device.send(&octets, &slices, offload) {
+                if !started {
+                    return Err(full);
+                }
+                let frame = Frame::gather(&octets, &slices, offload);
+                if !spill.as_deref_mut().is_some_and(|egress| egress.push(frame)) {
+                    self.counters.link.egress_overflow += 1;
+                    return Ok(());
+                }
+            }
+            started = true;
+            self.counters.ip.fragments_sent += 1;
+        }
+        self.counters.ip.fragmented += 1;
+        Ok(())
+    }
+}
+
+/// Takes the frames of a packet that has to wait.
+struct Collector(Waiting);
+
+impl FrameSink for Collector {
+    fn send(&mut self, headers: &[u8], payload: &[&[u8]], offload: Offload) -> Result<(), DeviceFull> {
+        self.0.push(Frame::gather(headers, payload, offload));
+        Ok(())
+    }
+}
+
+/// Counts what the device takes.
+pub(crate) struct Counted<'a, D> {
+    pub(crate) device: &'a mut D,
+    pub(crate) frames: u64,
+    pub(crate) octets: u64,
+}
+
+impl<D: FrameSink> FrameSink for Counted<'_, D> {
+    fn send(&mut self, headers: &[u8], payload: &[&[u8]], offload: Offload) -> Result<(), DeviceFull> {
+        self.device.send(headers, payload, offload)?;
+        self.frames += 1;
+        self.octets += (headers.len() + payload.iter().map(|slice| slice.len()).sum::<usize>()) as u64;
+        Ok(())
+    }
+}
+
+/// The network layer and a device: the way out for a transport.
+pub(crate) struct Output<'a, D> {
+    pub(super) network: &'a mut Network,
+    pub(super) now: Instant,
+    pub(super) device: &'a mut D,
+}
+
+impl<D: FrameSink> PacketSink for Output<'_, D> {
+    fn send(&mut self, packet: OutgoingPacket<'_>) -> Result<(), SendFailure> {
+        // What waits goes first, so that packets to a neighbour stay in order.
+        if !self.network.egress.is_empty() {
+            self.network.flush(self.device)?;
+        }
+        let mut device = Counted { device: self.device, frames: 0, octets: 0 };
+        let Network { interface, egress, .. } = &mut *self.network;
+        let result = interface.transmit(self.now, &packet, &mut device, Some(egress));
+        interface.counters.link.sent += device.frames;
+        interface.counters.link.octets_sent += device.octets;
+        result
+    }
+
+    fn path_mtu(&self, destination: IpAddr) -> usize {
+        let Interface { path_mtus, mtu, .. } = &self.network.interface;
+        path_mtus.get(self.now, destination).map_or(*mtu, |path| path.mtu.min(*mtu))
+    }
+
+    fn segmentation_limit(&self) -> Option<usize> {
+        let OffloadCapabilities { checksum, segmentation } = self.network.interface.offload;
+        let limit = segmentation.filter(|_| checksum)?.min(ipv4::MAXIMUM_LENGTH);
+        limit.checked_sub(ipv4::HEADER_LENGTH + MAXIMUM_TRANSPORT_HEADER)
+    }
+}
+
+#[cfg(test)]
+mod tests;
