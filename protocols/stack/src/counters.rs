@@ -112,6 +112,8 @@ counters! {
             replies_sent,
             /// Announcements of our own addresses sent (RFC 5227 §2.3).
             announcements_sent,
+            /// Probes for our own addresses sent (RFC 5227 §2.1).
+            probes_sent,
             /// Packets of another station that uses one of our addresses (RFC 5227 §2.4).
             address_conflicts,
             /// Neighbours that came back with another hardware address.

@@ -4,6 +4,7 @@
 //! headers. Not for what the frame carries, and not for the frame check sequence: the device keeps that to itself.
 
 pub(crate) mod ethernet;
+pub(crate) mod impair;
 
 use crate::HardwareAddress;
 use crate::counters::LinkCounters;

@@ -8,6 +8,7 @@ pub(crate) mod address;
 pub(crate) mod arp;
 pub(crate) mod checksum;
 pub(crate) mod configuration;
+pub(crate) mod conflict;
 pub(crate) mod egress;
 pub(crate) mod fragment;
 pub(crate) mod icmp;
@@ -35,6 +36,7 @@ use crate::link::{Link, ethernet};
 use crate::{DeviceFull, FrameSink, HardwareAddress, Instant};
 use address::{ALL_HOSTS, Addresses};
 use configuration::Configuration;
+use conflict::Claims;
 use egress::Egress;
 use identification::Identifications;
 use neighbor::{Cache, NeighborRow};
@@ -42,7 +44,6 @@ use output::{Counted, Interface, Output};
 use path_mtu::PathMtus;
 use rate_limit::Limiter;
 use reassembly::Reassembly;
-use resolution::Announcement;
 use route::{RouteRow, Table, multicast_hardware_address};
 
 pub(crate) use input::Upward;
@@ -70,7 +71,9 @@ pub(crate) struct Network {
     egress: Egress,
     reassembly: Reassembly,
     limiter: Limiter,
-    announcement: Option<Announcement>,
+    claims: Claims,
+    /// Kept for the routes, which change with the addresses in use.
+    configuration: Configuration,
 }
 
 impl Network {
@@ -85,8 +88,9 @@ impl Network {
         };
         let neighbors = Cache::new(configuration.neighbors, part());
         let identifications = Identifications::new(part());
+        let claims = Claims::new(configuration, now, part());
+        let addresses = Addresses::new(&claims.in_use());
         let hash_seeds = [(); 3].map(|()| rng.next_u64());
-        let addresses = Addresses::new(&configuration.addresses);
         let routes = Table::new(configuration, &addresses);
         let mut link = Link::new(configuration.hardware_address);
         link.listen(multicast_hardware_address(ALL_HOSTS));
@@ -106,11 +110,10 @@ impl Network {
             egress: Egress::new(configuration.egress),
             reassembly: Reassembly::new(configuration.reassembly, hash_seeds[1]),
             limiter: Limiter::new(now, &configuration.icmp, hash_seeds[2]),
-            announcement: None,
+            claims,
+            configuration: configuration.clone(),
         };
-        if configuration.announce {
-            network.announce(now);
-        }
+        network.expire_claims(now);
         network
     }
 
@@ -138,11 +141,8 @@ impl Network {
 
     /// When [`expire`](Self::expire) has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines = [
-            self.interface.neighbors.next_deadline(),
-            self.reassembly.next_deadline(),
-            self.announcement.map(|announcement| announcement.next),
-        ];
+        let deadlines =
+            [self.interface.neighbors.next_deadline(), self.reassembly.next_deadline(), self.claims.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
@@ -150,7 +150,7 @@ impl Network {
     pub(crate) fn expire(&mut self, now: Instant) {
         self.interface.neighbors.expire(now, &mut self.interface.counters.arp);
         self.expire_fragments(now);
-        self.continue_announcement(now);
+        self.expire_claims(now);
     }
 
     /// The source address for packets to `destination` (RFC 1122 §3.3.4.3).
@@ -158,12 +158,12 @@ impl Network {
         self.interface.routes.source_for(&self.interface.addresses, destination)
     }
 
-    /// Whether the address is one of ours.
+    /// Whether the address is one of ours, and in use.
     pub(crate) fn is_own(&self, address: IpAddr) -> bool {
         self.interface.addresses.is_own(address)
     }
 
-    /// Our addresses with their prefix lengths.
+    /// Our addresses in use with their prefix lengths.
     pub(crate) fn addresses(&self) -> &[(IpAddr, u8)] {
         self.interface.addresses.all()
     }
