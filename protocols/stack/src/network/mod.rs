@@ -16,6 +16,7 @@ pub(crate) mod identification;
 pub(crate) mod input;
 pub(crate) mod ipv4;
 pub(crate) mod neighbor;
+pub(crate) mod options;
 pub(crate) mod output;
 pub(crate) mod path_mtu;
 pub(crate) mod rate_limit;
