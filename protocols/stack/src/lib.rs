@@ -26,7 +26,7 @@ mod packet;
 mod time;
 mod transport;
 
-pub use counters::{ArpCounters, Counters, IcmpCounters, IpCounters, LinkCounters, ReassemblyCounters};
+pub use counters::{ArpCounters, Counters, IcmpCounters, IgmpCounters, IpCounters, LinkCounters, ReassemblyCounters};
 pub use delivery::{ClosedReason, ConnectionId, Delivery, Event, ListenerId, Payload, SocketId};
 pub use frame::{
     ChecksumOffload, DeviceFull, FrameSink, HardwareAddress, Offload, ReceivedFrame, Segmentation, SegmentationOffload,
@@ -37,6 +37,7 @@ pub use network::configuration::{
     PathMtuLimits, ReassemblyLimits,
 };
 pub use network::conflict::AddressEvent;
+pub use network::group::{GroupRow, JoinError};
 pub use network::neighbor::{NeighborRow, NeighborState};
 pub use network::route::{Route, RouteRow};
 pub use time::Instant;

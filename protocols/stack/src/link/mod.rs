@@ -31,6 +31,12 @@ impl Link {
         }
     }
 
+    /// Listens to these group addresses and to no other.
+    pub(crate) fn listen_only_to(&mut self, groups: impl Iterator<Item = HardwareAddress>) {
+        self.groups.clear();
+        groups.for_each(|group| self.listen(group));
+    }
+
     /// Takes the header off a frame. `None`, and counted, when the frame is not for us or nothing that we read.
     pub(crate) fn receive<'f>(&self, bytes: &'f [u8], counters: &mut LinkCounters) -> Option<(Header, &'f [u8])> {
         counters.received += 1;

@@ -31,6 +31,9 @@ pub struct Configuration {
     pub probe: bool,
     /// What is done when another station uses one of our IPv4 addresses. Default [`Defence::Always`].
     pub defence: Defence,
+    /// The most multicast groups that are joined at a time. Default 64; cut to that, so that a report of all of them
+    /// fits a packet.
+    pub groups: usize,
     /// How neighbours are found and remembered.
     pub neighbors: NeighborLimits,
     /// How fragments are put together.
@@ -55,6 +58,7 @@ impl Default for Configuration {
             announce: true,
             probe: false,
             defence: Defence::Always,
+            groups: 64,
             neighbors: NeighborLimits::default(),
             reassembly: ReassemblyLimits::default(),
             icmp: IcmpLimits::default(),

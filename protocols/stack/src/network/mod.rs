@@ -1,4 +1,4 @@
-//! The network layer: IPv4 with ICMP, and ARP at its edge to the link.
+//! The network layer: IPv4 with ICMP and IGMP, and ARP at its edge to the link.
 //!
 //! Responsible for everything between a frame and a transport's packet: [`input`] is the way up, [`output`] the way
 //! down. What it says by itself (ARP, ICMP) waits in a bounded queue until [`Network::flush`]. Not for transports, and
@@ -11,10 +11,13 @@ pub(crate) mod configuration;
 pub(crate) mod conflict;
 pub(crate) mod egress;
 pub(crate) mod fragment;
+pub(crate) mod group;
 pub(crate) mod icmp;
 pub(crate) mod identification;
+pub(crate) mod igmp;
 pub(crate) mod input;
 pub(crate) mod ipv4;
+pub(crate) mod multicast;
 pub(crate) mod neighbor;
 pub(crate) mod options;
 pub(crate) mod output;
@@ -39,6 +42,7 @@ use address::{ALL_HOSTS, Addresses};
 use configuration::Configuration;
 use conflict::Claims;
 use egress::Egress;
+use group::Groups;
 use identification::Identifications;
 use neighbor::{Cache, NeighborRow};
 use output::{Counted, Interface, Output};
@@ -61,6 +65,9 @@ pub(crate) mod protocol {
     pub(crate) const UDP: u8 = 17;
 }
 
+/// The most groups: a report of all of them fits the packets of any link in use.
+const MAXIMUM_GROUPS: usize = 64;
+
 /// The smallest MTU of IPv4 (RFC 791 §3.2).
 const MINIMUM_MTU: usize = 68;
 
@@ -73,6 +80,7 @@ pub(crate) struct Network {
     reassembly: Reassembly,
     limiter: Limiter,
     claims: Claims,
+    groups: Groups,
     /// Kept for the routes, which change with the addresses in use.
     configuration: Configuration,
 }
@@ -91,6 +99,7 @@ impl Network {
         let identifications = Identifications::new(part());
         let claims = Claims::new(configuration, now, part());
         let addresses = Addresses::new(&claims.in_use());
+        let groups = Groups::new(configuration.groups.min(MAXIMUM_GROUPS), part());
         let hash_seeds = [(); 3].map(|()| rng.next_u64());
         let routes = Table::new(configuration, &addresses);
         let mut link = Link::new(configuration.hardware_address);
@@ -112,6 +121,7 @@ impl Network {
             reassembly: Reassembly::new(configuration.reassembly, hash_seeds[1]),
             limiter: Limiter::new(now, &configuration.icmp, hash_seeds[2]),
             claims,
+            groups,
             configuration: configuration.clone(),
         };
         network.expire_claims(now);
@@ -142,8 +152,12 @@ impl Network {
 
     /// When [`expire`](Self::expire) has something to do.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let deadlines =
-            [self.interface.neighbors.next_deadline(), self.reassembly.next_deadline(), self.claims.next_deadline()];
+        let deadlines = [
+            self.interface.neighbors.next_deadline(),
+            self.reassembly.next_deadline(),
+            self.claims.next_deadline(),
+            self.groups.next_deadline(),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -152,6 +166,7 @@ impl Network {
         self.interface.neighbors.expire(now, &mut self.interface.counters.arp);
         self.expire_fragments(now);
         self.expire_claims(now);
+        self.expire_groups(now);
     }
 
     /// The source address for packets to `destination` (RFC 1122 §3.3.4.3).

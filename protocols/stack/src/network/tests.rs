@@ -3,6 +3,7 @@
 mod flood;
 mod icmp;
 mod input;
+mod multicast;
 mod resolution;
 
 use std::net::{IpAddr, Ipv4Addr};
