@@ -39,7 +39,7 @@ use crate::counters::Counters;
 use crate::link::{Link, ethernet};
 use crate::{DeviceFull, FrameSink, HardwareAddress, Instant};
 use address::{ALL_HOSTS, Addresses};
-use configuration::Configuration;
+use configuration::{Configuration, OffloadCapabilities};
 use conflict::Claims;
 use egress::Egress;
 use group::Groups;
@@ -203,6 +203,11 @@ impl Network {
         if self.interface.path_mtus.lower(now, destination, mtu, self.interface.mtu) {
             self.interface.counters.icmp.path_mtu_lowered += 1;
         }
+    }
+
+    /// Changes what is left to the device from now on. What waits already keeps its form.
+    pub(crate) fn set_offload(&mut self, offload: OffloadCapabilities) {
+        self.interface.offload = offload;
     }
 
     /// All neighbours, in the order of their addresses.
