@@ -48,19 +48,31 @@ pub struct Counters {
     pub reassembly: ReassemblyCounters,
     /// ICMP.
     pub icmp: IcmpCounters,
+    /// IGMP.
+    pub igmp: IgmpCounters,
 }
 
 impl Counters {
     /// Everything that is not a drop: (layer, name, value).
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let Self { link, arp, ip, reassembly, icmp } = self;
-        link.counts().chain(arp.counts()).chain(ip.counts()).chain(reassembly.counts()).chain(icmp.counts())
+        let Self { link, arp, ip, reassembly, icmp, igmp } = self;
+        link.counts()
+            .chain(arp.counts())
+            .chain(ip.counts())
+            .chain(reassembly.counts())
+            .chain(icmp.counts())
+            .chain(igmp.counts())
     }
 
     /// What was dropped: (layer, reason, value).
     pub fn drops(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let Self { link, arp, ip, reassembly, icmp } = self;
-        link.drops().chain(arp.drops()).chain(ip.drops()).chain(reassembly.drops()).chain(icmp.drops())
+        let Self { link, arp, ip, reassembly, icmp, igmp } = self;
+        link.drops()
+            .chain(arp.drops())
+            .chain(ip.drops())
+            .chain(reassembly.drops())
+            .chain(icmp.drops())
+            .chain(igmp.drops())
     }
 }
 
@@ -112,6 +124,8 @@ counters! {
             replies_sent,
             /// Announcements of our own addresses sent (RFC 5227 §2.3).
             announcements_sent,
+            /// Probes for our own addresses sent (RFC 5227 §2.1).
+            probes_sent,
             /// Packets of another station that uses one of our addresses (RFC 5227 §2.4).
             address_conflicts,
             /// Neighbours that came back with another hardware address.
@@ -261,6 +275,34 @@ counters! {
             /// Errors not sent since too many were due.
             errors_limited,
             /// Messages not sent since there was no way or no room.
+            not_sent,
+        }
+    }
+}
+
+counters! {
+    /// IGMP.
+    pub struct IgmpCounters in "igmp" {
+        counts {
+            /// Messages received.
+            received,
+            /// Queries received.
+            queries_received,
+            /// Reports of other hosts received.
+            reports_received,
+            /// Reports and leave messages sent.
+            reports_sent,
+        }
+        drops {
+            /// Shorter than a message.
+            too_short,
+            /// A wrong checksum.
+            bad_checksum,
+            /// A general query that was not sent to all hosts.
+            misdirected_query,
+            /// A type that is not built in.
+            unknown_type,
+            /// Messages not sent since there was no source address or no room.
             not_sent,
         }
     }

@@ -26,15 +26,18 @@ mod packet;
 mod time;
 mod transport;
 
-pub use counters::{ArpCounters, Counters, IcmpCounters, IpCounters, LinkCounters, ReassemblyCounters};
+pub use counters::{ArpCounters, Counters, IcmpCounters, IgmpCounters, IpCounters, LinkCounters, ReassemblyCounters};
 pub use delivery::{ClosedReason, ConnectionId, Delivery, Event, ListenerId, Payload, SocketId};
 pub use frame::{
     ChecksumOffload, DeviceFull, FrameSink, HardwareAddress, Offload, ReceivedFrame, Segmentation, SegmentationOffload,
 };
+pub use link::impair::{Burst, Description, Impaired, Impairer, Impairment, ImpairmentCounters, Reception};
 pub use network::configuration::{
-    Configuration as NetworkConfiguration, EgressLimits, IcmpLimits, NeighborLimits, OffloadCapabilities,
+    Configuration as NetworkConfiguration, Defence, EgressLimits, IcmpLimits, NeighborLimits, OffloadCapabilities,
     PathMtuLimits, ReassemblyLimits,
 };
+pub use network::conflict::AddressEvent;
+pub use network::group::{GroupRow, JoinError};
 pub use network::neighbor::{NeighborRow, NeighborState};
 pub use network::route::{Route, RouteRow};
 pub use time::Instant;

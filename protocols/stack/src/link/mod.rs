@@ -4,6 +4,7 @@
 //! headers. Not for what the frame carries, and not for the frame check sequence: the device keeps that to itself.
 
 pub(crate) mod ethernet;
+pub(crate) mod impair;
 
 use crate::HardwareAddress;
 use crate::counters::LinkCounters;
@@ -28,6 +29,12 @@ impl Link {
         if !self.groups.contains(&group) {
             self.groups.push(group);
         }
+    }
+
+    /// Listens to these group addresses and to no other.
+    pub(crate) fn listen_only_to(&mut self, groups: impl Iterator<Item = HardwareAddress>) {
+        self.groups.clear();
+        groups.for_each(|group| self.listen(group));
     }
 
     /// Takes the header off a frame. `None`, and counted, when the frame is not for us or nothing that we read.

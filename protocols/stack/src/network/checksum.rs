@@ -23,24 +23,10 @@ impl Sum {
     /// The sum of a pseudo-header (RFC 793 §3.1, RFC 768, RFC 8200 §8.1). `length` is that of the transport's header
     /// and data in octets, as one of 65,535 at most it stands in the lower half of the IPv6 form's field.
     pub(crate) fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: usize) -> Self {
-        let mut sum = Self::new();
-        match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                sum.add(&source.octets());
-                sum.add(&destination.octets());
-            }
-            (source, destination) => {
-                for address in [source, destination] {
-                    match address {
-                        IpAddr::V4(address) => sum.add(&address.to_ipv6_mapped().octets()),
-                        IpAddr::V6(address) => sum.add(&address.octets()),
-                    }
-                }
-            }
-        }
-        sum.add(&[0, protocol]);
-        sum.add(&(length as u64).to_be_bytes());
-        sum
+        let addresses = words(source) + words(destination);
+        let length = (length as u64).to_be();
+        let length = (length & 0xffff_ffff) + (length >> 32);
+        Self { total: addresses + u64::from(u16::from(protocol).to_be()) + length, odd: false }
     }
 
     /// Adds octets behind those added before.
@@ -70,7 +56,7 @@ pub(crate) fn checksum(octets: &[u8]) -> u16 {
 }
 
 /// Sums 16-bit words in the machine's order, four octets at a time into wide accumulators. Carries are gathered in
-/// their upper halves, which holds for 16 GiB. Eight accumulators let the compiler use vector registers.
+/// their upper halves, which holds for far more than a packet. Eight accumulators let the compiler use vector registers.
 fn sum_native(octets: &[u8]) -> u64 {
     const LANES: usize = 8;
     let mut lanes = [0u64; LANES];
@@ -81,7 +67,11 @@ fn sum_native(octets: &[u8]) -> u64 {
             *lane += u64::from(u32::from_ne_bytes(*word));
         }
     }
-    let mut total = lanes.into_iter().map(|lane| u64::from(fold(lane))).sum::<u64>();
+    let mut total = lanes.into_iter().sum::<u64>();
+    let (words, rest) = rest.as_chunks::<4>();
+    for &word in words {
+        total += u64::from(u32::from_ne_bytes(word));
+    }
     let (pairs, last) = rest.as_chunks::<2>();
     for &pair in pairs {
         total += u64::from(u16::from_ne_bytes(pair));
@@ -92,12 +82,21 @@ fn sum_native(octets: &[u8]) -> u64 {
     total
 }
 
-/// Folds the carries back in until 16 bits are left.
-#[expect(clippy::cast_possible_truncation, reason = "the loop ends when nothing is left above 16 bits")]
-fn fold(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
+/// An address as a sum of words, in the machine's order.
+fn words(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => u32::from_ne_bytes(address.octets()).into(),
+        IpAddr::V6(address) => sum_native(&address.octets()),
     }
+}
+
+/// Folds the carries back in until 16 bits are left: each step halves what can be set, and leaves one carry.
+#[expect(clippy::cast_possible_truncation, reason = "nothing is left above 16 bits at the end")]
+fn fold(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
     sum as u16
 }
 
@@ -122,6 +121,14 @@ mod tests {
     #[test]
     fn the_example_of_rfc_1071_section_3() {
         assert_eq!(!checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), 0xddf2);
+    }
+
+    #[test]
+    fn all_carries_come_back_in() {
+        for (sum, folded) in [(0, 0), (0xffff, 0xffff), (0x1_0000, 1), (0x1_ffff_ffff, 1), (u64::MAX, 0xffff)] {
+            assert_eq!(fold(sum), folded, "{sum:#x}");
+        }
+        assert_eq!(checksum(&[0xff; 65_535]), reference(&[0xff; 65_535]));
     }
 
     #[test]

@@ -24,8 +24,16 @@ pub struct Configuration {
     pub routes: Vec<Route>,
     /// What the device does for us.
     pub offload: OffloadCapabilities,
-    /// Whether our addresses are announced at the start (RFC 5227 §2.3). Default true.
+    /// Whether our IPv4 addresses are announced at the start (RFC 5227 §2.3). Default true.
     pub announce: bool,
+    /// Whether our IPv4 addresses are probed for at the start (RFC 5227 §2.1), and announced afterwards. They come into
+    /// use after four to seven seconds then. Default false.
+    pub probe: bool,
+    /// What is done when another station uses one of our IPv4 addresses. Default [`Defence::Always`].
+    pub defence: Defence,
+    /// The most multicast groups that are joined at a time. Default 64; cut to that, so that a report of all of them
+    /// fits a packet.
+    pub groups: usize,
     /// How neighbours are found and remembered.
     pub neighbors: NeighborLimits,
     /// How fragments are put together.
@@ -48,6 +56,9 @@ impl Default for Configuration {
             routes: Vec::new(),
             offload: OffloadCapabilities::default(),
             announce: true,
+            probe: false,
+            defence: Defence::Always,
+            groups: 64,
             neighbors: NeighborLimits::default(),
             reassembly: ReassemblyLimits::default(),
             icmp: IcmpLimits::default(),
@@ -55,6 +66,17 @@ impl Default for Configuration {
             egress: EgressLimits::default(),
         }
     }
+}
+
+/// What is done when another station uses one of our addresses (RFC 5227 §2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defence {
+    /// The address is given up at once: (a).
+    GiveUp,
+    /// It is announced once more, and given up when there is another conflict within ten seconds: (b).
+    Once,
+    /// It is announced once in ten seconds and never given up: (c), for hosts that others know by their address.
+    Always,
 }
 
 /// What the device does for us. Nothing by default: each frame is complete.

@@ -164,7 +164,7 @@ mod tests {
             source: Ipv4Addr::new(192, 0, 2, 2),
             destination: Ipv4Addr::new(203, 0, 113, 1),
         };
-        let mut bytes = header.emit().to_vec();
+        let mut bytes = header.emit(&[]).to_vec();
         bytes.extend_from_slice(&[0, 80, 1, 2, 3, 4, 5, 6]);
         bytes
     }

@@ -94,6 +94,10 @@ impl Network {
         self.interface.counters.ip.delivered += 1;
         match whole.protocol {
             protocol::ICMP => self.receive_icmp(now, &whole),
+            protocol::IGMP => {
+                self.receive_igmp(now, &whole);
+                None
+            }
             _ => Some(Upward::Packet(whole)),
         }
     }
@@ -117,6 +121,7 @@ impl Network {
             }
             Destination::Own => Some(false),
             Destination::Group => Some(true),
+            Destination::Other if self.groups.is_member(header.destination) => Some(true),
             Destination::Other => {
                 counters.other_destination += 1;
                 None

@@ -5,10 +5,13 @@
 
 use std::net::Ipv4Addr;
 
-use super::checksum::checksum;
+use super::checksum::{Sum, checksum};
 
-/// Octets of a header without options: all that we send.
+/// Octets of a header without options.
 pub(crate) const HEADER_LENGTH: usize = 20;
+
+/// The most octets of options (the header's length has four bits).
+pub(crate) const MAXIMUM_OPTIONS: usize = 40;
 
 /// The most octets of a packet, header included.
 pub(crate) const MAXIMUM_LENGTH: usize = 65_535;
@@ -120,10 +123,10 @@ impl Header {
         self.more_fragments || self.fragment_offset != 0
     }
 
-    /// The octets of a header without options, checksum included. Lengths beyond their fields are the caller's error;
-    /// they are cut to their lower bits.
+    /// The octets in front of the options, with a checksum that covers those. Lengths beyond their fields are the
+    /// caller's error; they are cut to their lower bits.
     #[expect(clippy::cast_possible_truncation, reason = "the caller keeps packets within 65,535 octets")]
-    pub(crate) fn emit(&self) -> [u8; HEADER_LENGTH] {
+    pub(crate) fn emit(&self, options: &[u8]) -> [u8; HEADER_LENGTH] {
         let [l0, l1] = (self.total_length as u16).to_be_bytes();
         let [i0, i1] = self.identification.to_be_bytes();
         let mut fragment = (self.fragment_offset / 8) as u16 & FRAGMENT_OFFSET;
@@ -137,7 +140,7 @@ impl Header {
         let [s0, s1, s2, s3] = self.source.octets();
         let [d0, d1, d2, d3] = self.destination.octets();
         let mut octets = [
-            0x45,
+            0x40 | (self.header_length / 4) as u8 & 0x0f,
             self.traffic_class,
             l0,
             l1,
@@ -158,7 +161,10 @@ impl Header {
             d2,
             d3,
         ];
-        let [c0, c1] = checksum(&octets).to_be_bytes();
+        let mut sum = Sum::new();
+        sum.add(&octets);
+        sum.add(options);
+        let [c0, c1] = sum.checksum().to_be_bytes();
         octets[10] = c0;
         octets[11] = c1;
         octets

@@ -1,4 +1,4 @@
-//! The network layer: IPv4 with ICMP, and ARP at its edge to the link.
+//! The network layer: IPv4 with ICMP and IGMP, and ARP at its edge to the link.
 //!
 //! Responsible for everything between a frame and a transport's packet: [`input`] is the way up, [`output`] the way
 //! down. What it says by itself (ARP, ICMP) waits in a bounded queue until [`Network::flush`]. Not for transports, and
@@ -8,13 +8,18 @@ pub(crate) mod address;
 pub(crate) mod arp;
 pub(crate) mod checksum;
 pub(crate) mod configuration;
+pub(crate) mod conflict;
 pub(crate) mod egress;
 pub(crate) mod fragment;
+pub(crate) mod group;
 pub(crate) mod icmp;
 pub(crate) mod identification;
+pub(crate) mod igmp;
 pub(crate) mod input;
 pub(crate) mod ipv4;
+pub(crate) mod multicast;
 pub(crate) mod neighbor;
+pub(crate) mod options;
 pub(crate) mod output;
 pub(crate) mod path_mtu;
 pub(crate) mod rate_limit;
@@ -34,15 +39,16 @@ use crate::counters::Counters;
 use crate::link::{Link, ethernet};
 use crate::{DeviceFull, FrameSink, HardwareAddress, Instant};
 use address::{ALL_HOSTS, Addresses};
-use configuration::Configuration;
+use configuration::{Configuration, OffloadCapabilities};
+use conflict::Claims;
 use egress::Egress;
+use group::Groups;
 use identification::Identifications;
 use neighbor::{Cache, NeighborRow};
 use output::{Counted, Interface, Output};
 use path_mtu::PathMtus;
 use rate_limit::Limiter;
 use reassembly::Reassembly;
-use resolution::Announcement;
 use route::{RouteRow, Table, multicast_hardware_address};
 
 pub(crate) use input::Upward;
@@ -59,6 +65,9 @@ pub(crate) mod protocol {
     pub(crate) const UDP: u8 = 17;
 }
 
+/// The most groups: a report of all of them fits the packets of any link in use.
+const MAXIMUM_GROUPS: usize = 64;
+
 /// The smallest MTU of IPv4 (RFC 791 §3.2).
 const MINIMUM_MTU: usize = 68;
 
@@ -70,7 +79,10 @@ pub(crate) struct Network {
     egress: Egress,
     reassembly: Reassembly,
     limiter: Limiter,
-    announcement: Option<Announcement>,
+    claims: Claims,
+    groups: Groups,
+    /// Kept for the routes, which change with the addresses in use.
+    configuration: Configuration,
 }
 
 impl Network {
@@ -85,8 +97,10 @@ impl Network {
         };
         let neighbors = Cache::new(configuration.neighbors, part());
         let identifications = Identifications::new(part());
+        let claims = Claims::new(configuration, now, part());
+        let addresses = Addresses::new(&claims.in_use());
+        let groups = Groups::new(configuration.groups.min(MAXIMUM_GROUPS), part());
         let hash_seeds = [(); 3].map(|()| rng.next_u64());
-        let addresses = Addresses::new(&configuration.addresses);
         let routes = Table::new(configuration, &addresses);
         let mut link = Link::new(configuration.hardware_address);
         link.listen(multicast_hardware_address(ALL_HOSTS));
@@ -106,11 +120,11 @@ impl Network {
             egress: Egress::new(configuration.egress),
             reassembly: Reassembly::new(configuration.reassembly, hash_seeds[1]),
             limiter: Limiter::new(now, &configuration.icmp, hash_seeds[2]),
-            announcement: None,
+            claims,
+            groups,
+            configuration: configuration.clone(),
         };
-        if configuration.announce {
-            network.announce(now);
-        }
+        network.expire_claims(now);
         network
     }
 
@@ -141,7 +155,8 @@ impl Network {
         let deadlines = [
             self.interface.neighbors.next_deadline(),
             self.reassembly.next_deadline(),
-            self.announcement.map(|announcement| announcement.next),
+            self.claims.next_deadline(),
+            self.groups.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -150,7 +165,8 @@ impl Network {
     pub(crate) fn expire(&mut self, now: Instant) {
         self.interface.neighbors.expire(now, &mut self.interface.counters.arp);
         self.expire_fragments(now);
-        self.continue_announcement(now);
+        self.expire_claims(now);
+        self.expire_groups(now);
     }
 
     /// The source address for packets to `destination` (RFC 1122 §3.3.4.3).
@@ -158,12 +174,12 @@ impl Network {
         self.interface.routes.source_for(&self.interface.addresses, destination)
     }
 
-    /// Whether the address is one of ours.
+    /// Whether the address is one of ours, and in use.
     pub(crate) fn is_own(&self, address: IpAddr) -> bool {
         self.interface.addresses.is_own(address)
     }
 
-    /// Our addresses with their prefix lengths.
+    /// Our addresses in use with their prefix lengths.
     pub(crate) fn addresses(&self) -> &[(IpAddr, u8)] {
         self.interface.addresses.all()
     }
@@ -187,6 +203,11 @@ impl Network {
         if self.interface.path_mtus.lower(now, destination, mtu, self.interface.mtu) {
             self.interface.counters.icmp.path_mtu_lowered += 1;
         }
+    }
+
+    /// Changes what is left to the device from now on. What waits already keeps its form.
+    pub(crate) fn set_offload(&mut self, offload: OffloadCapabilities) {
+        self.interface.offload = offload;
     }
 
     /// All neighbours, in the order of their addresses.

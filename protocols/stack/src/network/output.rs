@@ -24,8 +24,9 @@ use crate::{
 /// Octets of the longest transport header: TCP's, with all options.
 const MAXIMUM_TRANSPORT_HEADER: usize = 60;
 
-/// Octets in front of the transport header.
-const TRANSPORT_OFFSET: usize = ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH;
+/// Octets of all headers at most.
+const MAXIMUM_HEADERS: usize =
+    ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH + ipv4::MAXIMUM_OPTIONS + MAXIMUM_TRANSPORT_HEADER;
 
 /// Everything that a packet needs on its way out.
 #[derive(Debug)]
@@ -54,7 +55,9 @@ enum Shape {
 
 /// A packet's headers, put together: Ethernet, IP and transport.
 struct Headers {
-    octets: [u8; TRANSPORT_OFFSET + MAXIMUM_TRANSPORT_HEADER],
+    octets: [u8; MAXIMUM_HEADERS],
+    /// Where the transport header begins.
+    transport: usize,
     length: usize,
 }
 
@@ -64,7 +67,7 @@ impl Headers {
     }
 
     fn transport(&self) -> &[u8] {
-        self.octets.get(TRANSPORT_OFFSET..self.length).unwrap_or_default()
+        self.octets.get(self.transport..self.length).unwrap_or_default()
     }
 
     fn write(&mut self, at: usize, octets: &[u8]) {
@@ -75,7 +78,7 @@ impl Headers {
 }
 
 impl Interface {
-    /// Sends a packet to `device`, or keeps it until its neighbour is known.
+    /// Sends a packet to `device`, or keeps it until its neighbour is known. `options` are those of the IP header.
     ///
     /// When the device takes only the first fragments, the rest goes to `spill`. When it takes nothing, nothing has
     /// changed.
@@ -83,6 +86,7 @@ impl Interface {
         &mut self,
         now: Instant,
         packet: &OutgoingPacket<'_>,
+        options: &[u8],
         device: &mut D,
         spill: Option<&mut Egress>,
     ) -> Result<(), SendFailure> {
@@ -92,10 +96,11 @@ impl Interface {
             return Err(SendFailure::NoRoute);
         };
         let data = packet.payload.iter().map(|slice| slice.len()).sum();
-        let (shape, dont_fragment) = self.shape(now, packet, data).inspect_err(|_| self.counters.ip.too_large += 1)?;
+        let (shape, dont_fragment) =
+            self.shape(now, packet, options, data).inspect_err(|_| self.counters.ip.too_large += 1)?;
         let header = ipv4::Header {
-            header_length: ipv4::HEADER_LENGTH,
-            total_length: ipv4::HEADER_LENGTH + packet.header.len() + data,
+            header_length: ipv4::HEADER_LENGTH + options.len(),
+            total_length: ipv4::HEADER_LENGTH + options.len() + packet.header.len() + data,
             traffic_class: packet.traffic_class,
             identification: self.identification(packet, shape, data, dont_fragment, (source, destination)),
             dont_fragment,
@@ -106,7 +111,7 @@ impl Interface {
             source,
             destination,
         };
-        let (mut headers, offload) = self.headers(packet, &header, shape);
+        let (mut headers, offload) = self.headers(packet, &header, options, shape);
         let neighbor = match hop {
             NextHop::Group(hardware_address) => Ok(hardware_address),
             NextHop::Neighbor(address) => self.neighbors.resolve(now, address, &mut self.counters.arp).ok_or(address),
@@ -127,13 +132,22 @@ impl Interface {
     }
 
     /// In which shape a packet fits the path, and whether it goes with the DF bit.
-    fn shape(&self, now: Instant, packet: &OutgoingPacket<'_>, data: usize) -> Result<(Shape, bool), SendFailure> {
+    fn shape(
+        &self,
+        now: Instant,
+        packet: &OutgoingPacket<'_>,
+        options: &[u8],
+        data: usize,
+    ) -> Result<(Shape, bool), SendFailure> {
         let path = self.path_mtus.get(now, packet.destination);
         let mtu = path.map_or(self.mtu, |path| path.mtu.min(self.mtu));
         let dont_fragment = packet.dont_fragment && !path.is_some_and(|path| path.below_minimum);
-        let headers = ipv4::HEADER_LENGTH + packet.header.len();
+        let headers = ipv4::HEADER_LENGTH + options.len() + packet.header.len();
         let length = headers + data;
-        if length > ipv4::MAXIMUM_LENGTH || packet.header.len() > MAXIMUM_TRANSPORT_HEADER {
+        if length > ipv4::MAXIMUM_LENGTH
+            || packet.header.len() > MAXIMUM_TRANSPORT_HEADER
+            || options.len() > ipv4::MAXIMUM_OPTIONS
+        {
             return Err(SendFailure::TooLarge);
         }
         if let Some(size) = packet.segment_size.filter(|&size| data > usize::from(size)) {
@@ -178,19 +192,24 @@ impl Interface {
     /// All headers with the transport checksum, complete or as the device wants it. The frame's destination is left
     /// open.
     #[expect(clippy::cast_possible_truncation, reason = "headers are far shorter than 65,535 octets")]
-    fn headers(&self, packet: &OutgoingPacket<'_>, header: &ipv4::Header, shape: Shape) -> (Headers, Offload) {
+    fn headers(
+        &self,
+        packet: &OutgoingPacket<'_>,
+        header: &ipv4::Header,
+        options: &[u8],
+        shape: Shape,
+    ) -> (Headers, Offload) {
         let link = ethernet::Header {
             destination: HardwareAddress::default(),
             source: self.hardware_address,
             ether_type: EtherType::IPV4,
         };
-        let mut headers = Headers {
-            octets: [0; TRANSPORT_OFFSET + MAXIMUM_TRANSPORT_HEADER],
-            length: TRANSPORT_OFFSET + packet.header.len(),
-        };
+        let transport = ethernet::HEADER_LENGTH + header.header_length;
+        let mut headers = Headers { octets: [0; MAXIMUM_HEADERS], transport, length: transport + packet.header.len() };
         headers.write(0, &link.emit());
-        headers.write(ethernet::HEADER_LENGTH, &header.emit());
-        headers.write(TRANSPORT_OFFSET, packet.header);
+        headers.write(ethernet::HEADER_LENGTH, &header.emit(options));
+        headers.write(ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH, options);
+        headers.write(transport, packet.header);
 
         let has_pseudo_header = !matches!(packet.protocol, protocol::ICMP | protocol::IGMP);
         let mut sum = if has_pseudo_header {
@@ -201,8 +220,7 @@ impl Interface {
         };
         let mut offload = Offload::default();
         let checksum = if self.offload.checksum && has_pseudo_header && !matches!(shape, Shape::Fragmented(_)) {
-            offload.checksum =
-                Some(ChecksumOffload { start: TRANSPORT_OFFSET as u16, offset: packet.checksum_offset as u16 });
+            offload.checksum = Some(ChecksumOffload { start: transport as u16, offset: packet.checksum_offset as u16 });
             sum.folded()
         } else {
             sum.add(packet.header);
@@ -215,7 +233,7 @@ impl Interface {
                 checksum => checksum,
             }
         };
-        headers.write(TRANSPORT_OFFSET + packet.checksum_offset, &checksum.to_be_bytes());
+        headers.write(transport + packet.checksum_offset, &checksum.to_be_bytes());
         if let Shape::Segmented(kind, segment_size) = shape {
             /// Where TCP has its flags, and the one that says that the congestion window was reduced.
             const FLAGS: usize = 13;
@@ -248,14 +266,18 @@ impl Interface {
         };
         let mut started = false;
         for (part, slices) in fragment::cut(header, mtu, headers.transport(), payload) {
-            let mut octets = [0; TRANSPORT_OFFSET];
-            octets[..ethernet::HEADER_LENGTH].copy_from_slice(&headers.octets[..ethernet::HEADER_LENGTH]);
-            octets[ethernet::HEADER_LENGTH..].copy_from_slice(&part.emit());
-            if let Err(full) = device.send(&octets, &slices, offload) {
+            // The first fragment has the options, in their place already.
+            let mut octets = headers.octets;
+            let end = ethernet::HEADER_LENGTH + part.header_length;
+            let options = headers.octets.get(ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH..end).unwrap_or_default();
+            octets[ethernet::HEADER_LENGTH..ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH]
+                .copy_from_slice(&part.emit(options));
+            let octets = octets.get(..end).unwrap_or_default();
+            if let Err(full) = device.send(octets, &slices, offload) {
                 if !started {
                     return Err(full);
                 }
-                let frame = Frame::gather(&octets, &slices, offload);
+                let frame = Frame::gather(octets, &slices, offload);
                 if !spill.as_deref_mut().is_some_and(|egress| egress.push(frame)) {
                     self.counters.link.egress_overflow += 1;
                     return Ok(());
@@ -310,7 +332,7 @@ impl<D: FrameSink> PacketSink for Output<'_, D> {
         }
         let mut device = Counted { device: self.device, frames: 0, octets: 0 };
         let Network { interface, egress, .. } = &mut *self.network;
-        let result = interface.transmit(self.now, &packet, &mut device, Some(egress));
+        let result = interface.transmit(self.now, &packet, &[], &mut device, Some(egress));
         interface.counters.link.sent += device.frames;
         interface.counters.link.octets_sent += device.octets;
         result

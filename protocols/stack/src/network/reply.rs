@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::icmp::{self, Message, kind};
+use super::options::{self, Options};
 use super::{Network, ipv4, protocol};
 use crate::Instant;
 use crate::packet::{OutgoingPacket, ReceivedPacket};
@@ -79,6 +80,7 @@ impl Network {
             (offender.destination, offender.source),
             ERROR_TRAFFIC_CLASS,
             error.header(),
+            &[],
             &quotation,
         );
         if sent {
@@ -89,24 +91,29 @@ impl Network {
     /// RFC 792, Echo or Echo Reply Message: the data come back as they are.
     pub(super) fn reply_to_echo(&mut self, now: Instant, packet: &ReceivedPacket<'_>, message: &Message<'_>) {
         let header = icmp::header(kind::ECHO_REPLY, 0, message.rest);
-        if self.reply(now, packet, header, &[message.data]) {
+        let options = match packet.destination {
+            // RFC 1122 §3.2.2.6: record route and timestamp go back with our entry.
+            IpAddr::V4(own) if packet.network_header.len() > ipv4::HEADER_LENGTH => {
+                options::reflect(&packet.network_header, own, timestamp(now))
+            }
+            _ => Options::new(),
+        };
+        if self.reply(now, packet, header, &options, &[message.data]) {
             self.interface.counters.icmp.echo_replies_sent += 1;
         }
     }
 
-    /// RFC 792, Timestamp Message. There is no clock here that knows midnight: the highest bit says so.
+    /// RFC 792, Timestamp Message.
     pub(super) fn reply_to_timestamp(&mut self, now: Instant, packet: &ReceivedPacket<'_>, message: &Message<'_>) {
-        const NON_STANDARD: u32 = 0x8000_0000;
         /// Originate, receive and transmit timestamp.
         const LENGTH: usize = 12;
         let Some(originate) = message.data.first_chunk::<LENGTH>().and_then(|data| data.first_chunk::<4>()) else {
             self.interface.counters.icmp.too_short += 1;
             return;
         };
-        let milliseconds = u32::try_from(now.as_millis() & u64::from(!NON_STANDARD)).unwrap_or(0);
-        let time = (milliseconds | NON_STANDARD).to_be_bytes();
+        let time = timestamp(now).to_be_bytes();
         let header = icmp::header(kind::TIMESTAMP_REPLY, 0, message.rest);
-        if self.reply(now, packet, header, &[originate, &time, &time]) {
+        if self.reply(now, packet, header, &[], &[originate, &time, &time]) {
             self.interface.counters.icmp.timestamp_replies_sent += 1;
         }
     }
@@ -132,11 +139,12 @@ impl Network {
         now: Instant,
         request: &ReceivedPacket<'_>,
         header: [u8; icmp::HEADER_LENGTH],
+        options: &[u8],
         payload: &[&[u8]],
     ) -> bool {
         const DIFFSERV: u8 = 0xfc;
         let way = (request.destination, request.source);
-        self.send_icmp(now, way, request.traffic_class & DIFFSERV, header, payload)
+        self.send_icmp(now, way, request.traffic_class & DIFFSERV, header, options, payload)
     }
 
     fn send_icmp(
@@ -145,6 +153,7 @@ impl Network {
         (source, destination): (IpAddr, IpAddr),
         traffic_class: u8,
         mut header: [u8; icmp::HEADER_LENGTH],
+        options: &[u8],
         payload: &[&[u8]],
     ) -> bool {
         let packet = OutgoingPacket {
@@ -159,10 +168,17 @@ impl Network {
             payload,
             segment_size: None,
         };
-        let sent = self.interface.transmit(now, &packet, &mut self.egress, None).is_ok();
+        let sent = self.interface.transmit(now, &packet, options, &mut self.egress, None).is_ok();
         if !sent {
             self.interface.counters.icmp.not_sent += 1;
         }
         sent
     }
+}
+
+/// The time for timestamps, in milliseconds. There is no clock here that knows midnight: the highest bit says so
+/// (RFC 792, RFC 791 §3.1).
+fn timestamp(now: Instant) -> u32 {
+    const NON_STANDARD: u32 = 0x8000_0000;
+    u32::try_from(now.as_millis() & u64::from(!NON_STANDARD)).unwrap_or(0) | NON_STANDARD
 }

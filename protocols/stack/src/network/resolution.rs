@@ -1,48 +1,58 @@
-//! What ARP packets bring about (RFC 826), and our own announcements (RFC 5227 §2.3).
+//! What ARP packets bring about (RFC 826, RFC 5227).
 //!
 //! Responsible for answering requests, for telling the neighbour cache what was learnt, for sending the requests that
-//! it wants, and for noticing that another station has one of our addresses.
+//! it wants, and for what conflict detection wants sent.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
+use super::Network;
+use super::address::Addresses;
 use super::arp::{self, Operation, Packet};
+use super::conflict::{Action, AddressEvent, Heard};
 use super::egress::Frame;
 use super::neighbor::Claim;
-use super::{Network, address};
+use super::route::Table;
 use crate::{DeviceFull, FrameSink, HardwareAddress, Instant, Offload};
-
-/// How often addresses are announced, and how far apart (RFC 5227 §1.1: ANNOUNCE_NUM, ANNOUNCE_INTERVAL).
-const ANNOUNCEMENTS: u8 = 2;
-const ANNOUNCEMENT_INTERVAL: Duration = Duration::from_secs(2);
-
-/// Announcements that are still to come.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Announcement {
-    /// How many.
-    left: u8,
-    /// When the next one is due.
-    pub(super) next: Instant,
-}
 
 impl Network {
     /// Announces our addresses: once now, once more in two seconds.
     pub(crate) fn announce(&mut self, now: Instant) {
-        self.announcement = Some(Announcement { left: ANNOUNCEMENTS, next: now });
-        self.continue_announcement(now);
+        self.claims.announce(now);
+        self.expire_claims(now);
     }
 
-    pub(super) fn continue_announcement(&mut self, now: Instant) {
-        let Some(announcement) = self.announcement.filter(|announcement| announcement.next <= now) else { return };
-        for address in self.own_ipv4() {
-            // RFC 5227 §2.3: a request in which both addresses are ours.
-            let packet = self.request(address, address);
-            if self.queue(&packet, HardwareAddress::BROADCAST) {
-                self.interface.counters.arp.announcements_sent += 1;
+    /// News of our addresses: conflicts, and with probes their coming into use.
+    pub(crate) fn next_address_event(&mut self) -> Option<AddressEvent> {
+        self.claims.next_event()
+    }
+
+    /// Runs the timers of our claims to our addresses.
+    pub(super) fn expire_claims(&mut self, now: Instant) {
+        while let Some(action) = self.claims.expire(now) {
+            self.act(action);
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Probe(address) => {
+                let packet = self.request(Ipv4Addr::UNSPECIFIED, address);
+                if self.queue(&packet, HardwareAddress::BROADCAST) {
+                    self.interface.counters.arp.probes_sent += 1;
+                }
+            }
+            Action::Announce(address) => {
+                // RFC 5227 §2.3: a request in which both addresses are ours.
+                let packet = self.request(address, address);
+                if self.queue(&packet, HardwareAddress::BROADCAST) {
+                    self.interface.counters.arp.announcements_sent += 1;
+                }
+            }
+            Action::Changed => {
+                self.interface.addresses = Addresses::new(&self.claims.in_use());
+                self.interface.routes = Table::new(&self.configuration, &self.interface.addresses);
             }
         }
-        let left = announcement.left - 1;
-        self.announcement = (left > 0).then_some(Announcement { left, next: now + ANNOUNCEMENT_INTERVAL });
     }
 
     pub(super) fn receive_arp(&mut self, now: Instant, bytes: &[u8]) {
@@ -66,8 +76,11 @@ impl Network {
             counters.bad_sender += 1;
             return;
         }
-        if self.is_own(packet.sender.into()) {
+        if let Heard::Conflict(action) = self.claims.hear(now, &packet) {
             self.interface.counters.arp.address_conflicts += 1;
+            if let Some(action) = action {
+                self.act(action);
+            }
             return;
         }
         let for_us = self.is_own(packet.target.into());
@@ -145,10 +158,5 @@ impl Network {
             self.interface.counters.link.egress_overflow += 1;
         }
         room
-    }
-
-    fn own_ipv4(&self) -> Vec<Ipv4Addr> {
-        let ipv4 = |&(own, _): &(IpAddr, u8)| if let IpAddr::V4(own) = own { Some(own) } else { None };
-        self.addresses().iter().filter_map(ipv4).filter(|&own| address::is_unicast(own)).collect()
     }
 }

@@ -3,6 +3,7 @@
 mod flood;
 mod icmp;
 mod input;
+mod multicast;
 mod resolution;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -95,7 +96,7 @@ pub(super) fn header(protocol: u8, length: usize) -> ipv4::Header {
 
 pub(super) fn ipv4_frame(header: &ipv4::Header, payload: &[u8]) -> Vec<u8> {
     let link = Header { destination: OWN_MAC, source: PEER_MAC, ether_type: EtherType::IPV4 };
-    [&link.emit()[..], &header.emit(), payload].concat()
+    [&link.emit()[..], &header.emit(&[]), payload].concat()
 }
 
 /// A packet from the peer to us.
@@ -151,7 +152,7 @@ proptest! {
         which in 0usize..5, changes in proptest::collection::vec((0usize..200, any::<u8>()), 1..6), fix in any::<bool>()
     ) {
         let fragment = ipv4::Header { more_fragments: true, fragment_offset: 16, ..header(17, 64) };
-        let quoted = [&header(17, 8).emit()[..], &[0; 8]].concat();
+        let quoted = [&header(17, 8).emit(&[])[..], &[0; 8]].concat();
         let mut bytes = match which {
             0 => arp_request(PEER_MAC, PEER, OWN),
             1 => frame(protocol::ICMP, &icmp_message(8, 0, [0; 4], &[1; 40])),

@@ -18,14 +18,14 @@ fn header() -> Header {
 }
 
 fn packet(header: Header, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = header.emit().to_vec();
+    let mut bytes = header.emit(&[]).to_vec();
     bytes.extend_from_slice(payload);
     bytes
 }
 
 /// A header with options, its length and checksum put right.
 fn with_options(options: &[u8]) -> Vec<u8> {
-    let mut bytes = header().emit().to_vec();
+    let mut bytes = header().emit(&[]).to_vec();
     bytes.extend_from_slice(options);
     bytes[0] = 0x40 | (bytes.len() / 4) as u8;
     let length = bytes.len() as u16;

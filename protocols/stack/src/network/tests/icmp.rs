@@ -117,7 +117,7 @@ fn no_error_is_sent_about_groups_errors_or_later_fragments() {
         packet.payload = crate::Payload::Owned(bytes::Bytes::copy_from_slice(&payload));
         network.protocol_unreachable(at(0), &packet);
     }
-    let later = ipv4::Header { fragment_offset: 8, ..header(17, 8) }.emit();
+    let later = ipv4::Header { fragment_offset: 8, ..header(17, 8) }.emit(&[]);
     let mut packet = upward(&mut network, &bytes);
     packet.network_header = crate::Payload::Lent(&later);
     network.port_unreachable(at(0), &packet);
@@ -161,7 +161,7 @@ fn a_datagram_that_stays_incomplete_is_reported_if_its_first_fragment_came() {
 fn error(kind: u8, code: u8, mtu: u16, source: Ipv4Addr) -> Vec<u8> {
     let quoted = ipv4::Header { source, destination: Ipv4Addr::new(203, 0, 113, 1), ..header(17, 1480) };
     let [m0, m1] = mtu.to_be_bytes();
-    frame(1, &icmp_message(kind, code, [0, 0, m0, m1], &[&quoted.emit()[..], &[0, 7, 0, 9, 0, 0, 0, 0]].concat()))
+    frame(1, &icmp_message(kind, code, [0, 0, m0, m1], &[&quoted.emit(&[])[..], &[0, 7, 0, 9, 0, 0, 0, 0]].concat()))
 }
 
 #[test]
@@ -236,4 +236,27 @@ fn a_reply_without_room_is_counted() {
     }
     let counters = network.counters();
     assert_eq!((counters.icmp.echo_replies_sent, counters.icmp.not_sent), (1, 2));
+}
+
+#[test]
+fn an_echo_reply_brings_back_the_recorded_route() {
+    // RFC 1122 §3.2.2.6.
+    let mut network = acquainted(&configuration());
+    let request = icmp_message(8, 0, [0; 4], &[7; 3000]);
+    let options = [7, 11, 8, 9, 9, 9, 9, 0, 0, 0, 0, 0];
+    let whole = ipv4::Header { header_length: 32, total_length: 32 + request.len(), ..header(1, 0) };
+    let slices: [&[u8]; 1] = [&request];
+    for (part, slices) in fragment::cut(&whole, 1500, &[], &slices) {
+        let options = &options[..part.header_length - 20];
+        let link = Header { destination: OWN_MAC, source: PEER_MAC, ether_type: EtherType::IPV4 };
+        let frame = [&link.emit()[..], &part.emit(options), options, &slices.concat()].concat();
+        assert!(receive(&mut network, 0, &frame).is_none());
+    }
+    let frames = flush(&mut network);
+    let packets: Vec<_> = frames.iter().map(|frame| ipv4::parse(&frame[14..]).unwrap()).collect();
+    assert_eq!(packets.len(), 3);
+    assert_eq!(packets[0].header_octets[20..], [7, 11, 12, 9, 9, 9, 9, 192, 0, 2, 2, 0]);
+    assert_eq!(packets[1].header.header_length, 20);
+    let whole: Vec<u8> = packets.iter().flat_map(|packet| packet.payload.to_vec()).collect();
+    assert_eq!(super::super::icmp::parse(&whole).unwrap().data, [7; 3000]);
 }

@@ -166,3 +166,45 @@ fn a_transport_confirms_the_next_hop_not_the_destination() {
     let row = network.neighbors(at(60_001))[0];
     assert_eq!((row.address, row.state), (gateway, crate::NeighborState::Reachable));
 }
+
+#[test]
+fn a_conflict_is_counted_told_and_defended() {
+    // RFC 5227 §2.4 (c).
+    let mut network = network();
+    for _ in 0..2 {
+        assert!(receive(&mut network, 0, &arp_request(PEER_MAC, OWN, PEER)).is_none());
+    }
+    let frames = flush(&mut network);
+    assert_eq!(frames.len(), 1, "once in ten seconds");
+    let (_, announcement) = arp(&frames[0]);
+    assert_eq!((announcement.sender_hardware, announcement.sender, announcement.target), (OWN_MAC, OWN, OWN));
+    assert_eq!(network.next_address_event(), Some(crate::AddressEvent::Conflict(OWN.into(), PEER_MAC)));
+    assert_eq!(network.counters().arp.address_conflicts, 2);
+}
+
+#[test]
+fn an_address_is_not_in_use_before_its_probes_and_not_after_it_is_lost() {
+    let configuration = Configuration { probe: true, defence: crate::Defence::GiveUp, ..configuration() };
+    let mut network = Network::new(&configuration, [7; 32], at(0));
+    assert!(!network.is_own(OWN.into()) && network.routes().is_empty());
+    receive(&mut network, 0, &arp_request(PEER_MAC, PEER, OWN));
+    assert!(flush(&mut network).is_empty(), "no answer yet");
+    while let Some(deadline) = network.next_deadline() {
+        network.expire(deadline);
+        flush(&mut network);
+    }
+    assert_eq!(network.counters().arp.probes_sent, 3);
+    assert_eq!(network.counters().arp.announcements_sent, 2);
+    assert!(network.is_own(OWN.into()) && network.routes().len() == 2);
+    assert_eq!(network.addresses(), [(OWN.into(), 24)]);
+    network.announce(at(9000));
+    assert_eq!(flush(&mut network).len(), 1);
+    receive(&mut network, 10_000, &arp_request(PEER_MAC, PEER, OWN));
+    assert_eq!(flush(&mut network).len(), 1);
+
+    receive(&mut network, 20_000, &arp_request(PEER_MAC, OWN, PEER));
+    assert!(!network.is_own(OWN.into()) && network.routes().is_empty());
+    let events: Vec<_> = std::iter::from_fn(|| network.next_address_event()).collect();
+    let (usable, lost) = (crate::AddressEvent::Usable(OWN.into()), crate::AddressEvent::Lost(OWN.into(), PEER_MAC));
+    assert_eq!(events, [usable, lost]);
+}
