@@ -42,6 +42,8 @@ pub struct SiteConfiguration {
     pub index: Vec<String>,
     /// Whether a directory without index is listed.
     pub autoindex: bool,
+    /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to those who accept that coding.
+    pub precompressed: bool,
     /// Header fields for each response.
     pub headers: BTreeMap<String, String>,
 }
@@ -53,6 +55,7 @@ impl Default for SiteConfiguration {
             root: "www".into(),
             index: vec!["index.html".to_owned()],
             autoindex: false,
+            precompressed: false,
             headers: BTreeMap::new(),
         }
     }

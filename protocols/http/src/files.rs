@@ -2,12 +2,16 @@
 //!
 //! Responsible for the methods, for choosing the site, and for turning what was found into an answer. The steps have
 //! files of their own: `path` (what is named), `open` (what is there), `cache` (what is remembered), `conditions` and
-//! `range` (what the peer has already, or wants of it), `send` (reading it while it goes out), `listing`.
+//! `range` (what the peer has already, or wants of it), `answer` (how that is said), `send` (reading a file while it goes
+//! out), `listing`.
 
+mod answer;
 mod buffers;
 mod cache;
+mod coding;
 mod conditions;
 mod listing;
+mod multipart;
 pub(crate) mod open;
 mod path;
 mod range;
@@ -17,19 +21,17 @@ pub(crate) mod site;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tapster_service::{Context, FinishedJob, Job};
 
 use self::buffers::Buffers;
 use self::cache::{Cache, CachedFile, Lookup};
-use self::conditions::{Conditions, Outcome, Validators};
-use self::open::{About, Found, LargeFile, Wanted};
-use self::path::PathError;
+use self::coding::Accepted;
+use self::conditions::{Conditions, Outcome};
+use self::open::{Found, LargeFile, Wanted};
 use self::range::Span;
 use self::send::FileContent;
 use self::site::{Hosts, Site};
 use crate::metrics::Metrics;
-use crate::response::{self, reason};
 use crate::{Answer, Body, Completed, Handler, Limit, Method, Reply, Request, Server};
 
 /// What can be asked of a file.
@@ -85,16 +87,23 @@ pub(crate) struct Files {
 #[derive(Debug)]
 struct Pending {
     site: Arc<Site>,
-    /// The cache's key: the site's number in two bytes, then the normalised path.
+    /// The cache's key: the site's number in two bytes, the codings accepted in one, then the normalised path.
     key: Vec<u8>,
     method: Method,
     query: Option<String>,
+    format: listing::Format,
     conditions: Conditions<Vec<u8>>,
     asked: Instant,
 }
 
-/// How many bytes of a key are the site's number.
-const SITE_BYTES: usize = 2;
+/// How many bytes of a key precede the path.
+const KEY_PREFIX: usize = 3;
+
+impl Pending {
+    fn path(&self) -> &[u8] {
+        self.key.get(KEY_PREFIX..).unwrap_or_default()
+    }
+}
 
 impl Files {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
@@ -108,11 +117,13 @@ impl Files {
         let mut cache = self.shared.cache();
         let mut key = std::mem::take(&mut cache.scratch);
         key.clear();
+        let codings = accepted_codings(request, site);
         key.extend_from_slice(&number.to_be_bytes());
+        key.push(codings.bits());
         if let Err(error) = path::normalise(request.path, &mut key) {
             cache.scratch = key;
             drop(cache);
-            return with_site_fields(refuse_path(error), site).into();
+            return answer::with_site_fields(answer::for_path_error(error), site).into();
         }
         let found = cache.look_up(&key, cx.now);
         let known = match found {
@@ -127,7 +138,9 @@ impl Files {
         };
         let wanted = Wanted {
             site: Arc::clone(site),
-            path: key.get(SITE_BYTES..).unwrap_or_default().to_vec(),
+            path: key.get(KEY_PREFIX..).unwrap_or_default().to_vec(),
+            codings,
+            format: listing::Format::preferred(request.headers.get("accept")),
             known: known.clone(),
         };
         let pending = Pending {
@@ -135,6 +148,7 @@ impl Files {
             key: key.clone(),
             method: request.method,
             query: request.query.map(str::to_owned),
+            format: wanted.format,
             conditions: conditions.clone().into_owned(),
             asked: cx.now,
         };
@@ -162,7 +176,7 @@ impl Files {
         Some((u16::try_from(number).ok()?, self.shared.sites.get(number)?))
     }
 
-    fn found(&self, found: Found, pending: &Pending, cx: &Context<'_>) -> Answer {
+    fn found(&self, found: Found, pending: &Pending, cx: &mut Context<'_>) -> Answer {
         if !matches!(found, Found::Small(_)) {
             self.shared.cache().remove(&pending.key);
         }
@@ -171,21 +185,18 @@ impl Files {
                 self.shared.cache().insert(&pending.key, Arc::clone(&file), pending.asked);
                 return self.small(&file, pending.method, &pending.conditions, &pending.site, cx);
             }
-            Found::Large(file) => self.large(&file, pending),
-            Found::Listing(page) => Reply::new(200)
-                .field("Content-Type", "text/html; charset=utf-8")
-                .field("Cache-Control", "no-cache")
-                .body(Body::Bytes(page)),
-            Found::DirectoryWithoutSlash => redirect_to_slash(pending),
+            Found::Large(file) => self.large(&file, pending, cx),
+            Found::Listing(page) => answer::for_listing(pending.format, page),
+            Found::DirectoryWithoutSlash => answer::redirect_to_slash(pending.path(), pending.query.as_deref()),
             Found::Missing => Reply::text(404),
             Found::Forbidden => Reply::text(403),
             Found::Failed(error) => {
-                let path = String::from_utf8_lossy(pending.key.get(SITE_BYTES..).unwrap_or_default());
+                let path = String::from_utf8_lossy(pending.path());
                 tracing::warn!(root = %pending.site.root.display(), ?path, %error, "cannot open a file");
                 Reply::text(500)
             }
         };
-        with_site_fields(reply, &pending.site).into()
+        answer::with_site_fields(reply, &pending.site).into()
     }
 
     /// Answers with a file that is in memory.
@@ -195,9 +206,10 @@ impl Files {
         method: Method,
         conditions: &Conditions<B>,
         site: &Site,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Answer {
-        let outcome = if conditions.is_empty() { Outcome::Full } else { evaluate(conditions, method, &file.about) };
+        let outcome =
+            if conditions.is_empty() { Outcome::Full } else { answer::evaluate(conditions, method, &file.about) };
         if outcome == Outcome::Full {
             return Answer::Prepared(file.answer(&self.shared.server.date(cx.wall_clock)));
         }
@@ -206,12 +218,12 @@ impl Files {
             let end = usize::try_from(span.end).unwrap_or(usize::MAX).min(file.content.len());
             Body::Bytes(file.content.slice(start..end.max(start)))
         };
-        with_site_fields(respond(&outcome, &file.about, part), site).into()
+        answer::with_site_fields(answer::for_file(&outcome, &file.about, part, cx), site).into()
     }
 
     /// Answers with a file that is read while it is sent.
-    fn large(&self, file: &LargeFile, pending: &Pending) -> Reply {
-        let outcome = evaluate(&pending.conditions, pending.method, &file.about);
+    fn large(&self, file: &LargeFile, pending: &Pending, cx: &mut Context<'_>) -> Reply {
+        let outcome = answer::evaluate(&pending.conditions, pending.method, &file.about);
         let part = |span: Span| Body::Produced {
             length: Some(span.length()),
             producer: Box::new(FileContent::new(
@@ -221,69 +233,16 @@ impl Files {
                 Arc::clone(&self.shared.buffers),
             )),
         };
-        respond(&outcome, &file.about, part)
+        answer::for_file(&outcome, &file.about, part, cx)
     }
 }
 
-fn evaluate<B: AsRef<[u8]>>(conditions: &Conditions<B>, method: Method, about: &About) -> Outcome {
-    let validators = Validators { etag: &about.etag, modified: about.modified(), length: about.identity.length };
-    conditions.evaluate(method, &validators)
-}
-
-/// The response for a file; `part` makes the body for a part of it.
-fn respond(outcome: &Outcome, about: &About, part: impl Fn(Span) -> Body) -> Reply {
-    let length = about.identity.length;
-    match outcome {
-        Outcome::Full | Outcome::Partial(_) if length == 0 => with_fields(200, |fields| about.write_fields(fields)),
-        Outcome::Full => {
-            with_fields(200, |fields| about.write_fields(fields)).body(part(Span { start: 0, end: length }))
-        }
-        Outcome::Partial(spans) => match spans.as_slice() {
-            [span] => with_fields(206, |fields| {
-                about.write_fields(fields);
-                response::write_field(fields, "Content-Range", span.content_range(length).as_bytes());
-            })
-            .body(part(*span)),
-            _ => with_fields(200, |fields| about.write_fields(fields)).body(part(Span { start: 0, end: length })),
-        },
-        Outcome::NotModified => with_fields(304, |fields| about.write_validators(fields)),
-        Outcome::PreconditionFailed => Reply::text(412),
-        Outcome::NotSatisfiable => Reply::text(416).field("Content-Range", &format!("bytes */{length}")),
+/// The codings that may be looked for; none where the site does not keep any.
+fn accepted_codings(request: &Request<'_>, site: &Site) -> Accepted {
+    if !site.precompressed {
+        return Accepted::default();
     }
-}
-
-fn with_fields(status: u16, write: impl FnOnce(&mut Vec<u8>)) -> Reply {
-    let mut reply = Reply::new(status);
-    write(&mut reply.fields);
-    reply
-}
-
-fn with_site_fields(mut reply: Reply, site: &Site) -> Reply {
-    reply.fields.extend_from_slice(&site.fields);
-    reply
-}
-
-fn refuse_path(error: PathError) -> Reply {
-    match error {
-        PathError::Malformed => Reply::text(400),
-        PathError::Hidden => Reply::text(404),
-    }
-}
-
-/// A directory's links are relative to it, so its own path must end with a slash. The reference is built from the
-/// normalised path: it cannot begin with `//` and so cannot lead to another host.
-fn redirect_to_slash(pending: &Pending) -> Reply {
-    let mut location = listing::reference(pending.key.get(SITE_BYTES..).unwrap_or_default());
-    location.push('/');
-    if let Some(query) = &pending.query {
-        location.push('?');
-        location.push_str(query);
-    }
-    let text = Bytes::from(format!("301 {}: {location}\n", reason(301)));
-    Reply::new(301)
-        .field("Location", &location)
-        .field("Content-Type", "text/plain; charset=utf-8")
-        .body(Body::Bytes(text))
+    request.headers.get("accept-encoding").map(Accepted::parse).unwrap_or_default()
 }
 
 impl Handler for Files {

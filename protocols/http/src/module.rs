@@ -177,6 +177,7 @@ fn prepare_site(
         root,
         index: site.index,
         autoindex: site.autoindex,
+        precompressed: site.precompressed,
         fields,
         cache_file_size: if limits.cache_size.as_u64() == 0 { 0 } else { limits.cache_file_size.as_u64() },
         listing_entries: limits.listing_entries,

@@ -179,7 +179,7 @@ mod tests {
     fn file(length: usize) -> Arc<CachedFile> {
         let identity = Identity { device: 1, inode: 2, length: length as u64, modified: Duration::ZERO };
         let (content_type, etag, last_modified) = Default::default();
-        let about = About { identity, content_type, etag, last_modified };
+        let about = About { identity, content_type, coding: None, varies: false, etag, last_modified };
         Arc::new(CachedFile::new(about, vec![b'x'; length].into(), b""))
     }
 

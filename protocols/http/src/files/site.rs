@@ -14,6 +14,8 @@ pub(crate) struct Site {
     pub(crate) index: Vec<String>,
     /// Whether a directory without index is listed.
     pub(crate) autoindex: bool,
+    /// Whether compressed files beside the originals are looked for.
+    pub(crate) precompressed: bool,
     /// Header lines for each of its responses, each with its CRLF.
     pub(crate) fields: Vec<u8>,
     /// Larger files are not cached, in bytes.

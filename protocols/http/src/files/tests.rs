@@ -102,7 +102,7 @@ impl Lab {
         let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         let head = String::from_utf8(output[..end].to_vec()).unwrap();
         let response = Response { status: head[9..12].parse().unwrap(), head, body: output[end..].to_vec() };
-        let has_body = method != "HEAD" && response::has_body(response.status);
+        let has_body = method != "HEAD" && crate::response::has_body(response.status);
         let length: usize = response.field("Content-Length").map_or(0, |length| length.parse().unwrap());
         assert_eq!(response.body.len(), if has_body { length } else { 0 }, "{method} {target}: {}", response.head);
         response
@@ -338,4 +338,66 @@ fn a_root_that_is_replaced_takes_effect() {
     fs::write(lab.www("index.html"), "new").unwrap();
     assert_eq!(lab.get("/").text(), "new");
     assert!(Path::new(&old).exists());
+}
+
+#[test]
+fn several_ranges_come_in_parts() {
+    let mut lab = Lab::new();
+    let big = big();
+    for (path, content, media_type) in [
+        ("/a.txt", b"0123456789".as_slice(), "text/plain; charset=utf-8"),
+        ("/big.bin", big.as_slice(), "application/octet-stream"),
+    ] {
+        let response = lab.ask("GET", path, "Range: bytes=0-1, 5-7, -2\r\n");
+        assert_eq!(response.status, 206);
+        let boundary = response.field("Content-Type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
+        assert_eq!(boundary.len(), 32);
+        let length = content.len();
+        let mut expected = Vec::new();
+        for (begin, start, end) in [("", 0, 2), ("\r\n", 5, 8), ("\r\n", length - 2, length)] {
+            // 5-7 and the last two of ten touch; they are one part then.
+            let (start, end) = if length == 10 && start == 5 { (5, 10) } else { (start, end) };
+            if length == 10 && start == 8 {
+                continue;
+            }
+            let head = format!(
+                "{begin}--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes {start}-{}/{length}\r\n\r\n",
+                end - 1
+            );
+            expected.extend_from_slice(head.as_bytes());
+            expected.extend_from_slice(&content[start..end]);
+        }
+        expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        assert_eq!(String::from_utf8_lossy(&response.body), String::from_utf8_lossy(&expected), "{path}");
+        assert_eq!(response.field("Content-Range"), None);
+    }
+}
+
+#[test]
+fn listings_are_json_for_those_who_ask() {
+    let mut lab = Lab::new();
+    let response = lab.ask("GET", "/list/", "Accept: application/json\r\n");
+    assert_eq!(response.field("Content-Type"), Some("application/json"));
+    assert_eq!(response.field("Vary"), Some("Accept"));
+    assert!(response.text().starts_with("[{\"name\":\"b c.txt\",\"type\":\"file\",\"mtime\":"), "{}", response.text());
+}
+
+#[test]
+fn compressed_files_lie_beside_the_originals() {
+    let mut lab = Lab::configured("[[sites]]\nroot = \"www\"\nprecompressed = true\n");
+    fs::write(lab.www("a.txt.gz"), "gz").unwrap();
+    fs::write(lab.www("index.html.br"), "br").unwrap();
+    for _ in 0..2 {
+        let response = lab.ask("GET", "/a.txt", "Accept-Encoding: gzip, br\r\n");
+        assert_eq!((response.text(), response.field("Content-Encoding")), ("gz", Some("gzip")));
+        assert_eq!(response.field("Content-Type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(response.field("Vary"), Some("Accept-Encoding"));
+        let plain = lab.get("/a.txt");
+        assert_eq!((plain.text(), plain.field("Content-Encoding")), ("0123456789", None));
+        assert_eq!(plain.field("Vary"), Some("Accept-Encoding"));
+        assert_ne!(plain.field("ETag"), response.field("ETag"));
+        assert_eq!(lab.ask("GET", "/", "Accept-Encoding: br\r\n").text(), "br");
+        assert_eq!(lab.ask("GET", "/sub/", "Accept-Encoding: br\r\n").text(), "<p>sub");
+    }
+    assert_eq!(Lab::new().get("/a.txt").field("Vary"), None);
 }
