@@ -44,6 +44,8 @@ pub struct SiteConfiguration {
     pub autoindex: bool,
     /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to those who accept that coding.
     pub precompressed: bool,
+    /// Whether files may be put and deleted beneath the root.
+    pub writable: bool,
     /// Header fields for each response.
     pub headers: BTreeMap<String, String>,
 }
@@ -56,6 +58,7 @@ impl Default for SiteConfiguration {
             index: vec!["index.html".to_owned()],
             autoindex: false,
             precompressed: false,
+            writable: false,
             headers: BTreeMap::new(),
         }
     }
@@ -85,6 +88,8 @@ pub struct LimitsConfiguration {
     pub max_headers: usize,
     /// The largest request body that is skipped; one that is larger costs the connection.
     pub max_body_size: ByteSize,
+    /// The largest file that may be put, where a site is writable.
+    pub max_upload_size: ByteSize,
     /// The most requests on one connection; 0 is no limit.
     pub max_requests: u64,
     /// The most connections at once, on each address listened on.
@@ -112,6 +117,7 @@ impl Default for LimitsConfiguration {
             max_header_size: ByteSize(limits.max_header_size as u64),
             max_headers: limits.max_headers,
             max_body_size: ByteSize(limits.max_body_size),
+            max_upload_size: ByteSize::gib(1),
             max_requests: limits.max_requests,
             max_connections: 10_000,
             cache_size: ByteSize::mib(32),

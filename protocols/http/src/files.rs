@@ -3,7 +3,7 @@
 //! Responsible for the methods, for choosing the site, and for turning what was found into an answer. The steps have
 //! files of their own: `path` (what is named), `open` (what is there), `cache` (what is remembered), `conditions` and
 //! `range` (what the peer has already, or wants of it), `answer` (how that is said), `send` (reading a file while it goes
-//! out), `listing`.
+//! out), `listing`, `upload` (PUT and DELETE).
 
 mod answer;
 mod buffers;
@@ -17,6 +17,7 @@ mod path;
 mod range;
 mod send;
 pub(crate) mod site;
+mod upload;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,11 +32,13 @@ use self::open::{Found, LargeFile, Wanted};
 use self::range::Span;
 use self::send::FileContent;
 use self::site::{Hosts, Site};
+use self::upload::{Target, Upload};
 use crate::metrics::Metrics;
-use crate::{Answer, Body, Completed, Handler, Limit, Method, Reply, Request, Server};
+use crate::{Answer, Body, Completed, Handler, Intake, Limit, Method, Received, Reply, Request, Server};
 
-/// What can be asked of a file.
+/// What can be asked of a file, and of one on a writable site.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
+const ALLOW_WRITABLE: &str = "GET, HEAD, OPTIONS, PUT, DELETE";
 
 /// What all connections of the file server share.
 #[derive(Debug)]
@@ -79,6 +82,10 @@ pub(crate) struct Files {
     shared: Arc<Shared>,
     /// The request whose file is being looked for.
     pending: Option<Box<Pending>>,
+    /// The PUT whose body is coming or being stored.
+    upload: Option<Box<Upload>>,
+    /// Whether a DELETE is being done.
+    deleting: bool,
     /// Whether a request has been counted as in flight.
     in_flight: bool,
 }
@@ -107,7 +114,7 @@ impl Pending {
 
 impl Files {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: None, in_flight: false }
+        Self { shared, pending: None, upload: None, deleting: false, in_flight: false }
     }
 
     /// GET and HEAD.
@@ -174,6 +181,64 @@ impl Files {
     fn site(&self, host: &str) -> Option<(u16, &Arc<Site>)> {
         let number = self.shared.hosts.find(host)?;
         Some((u16::try_from(number).ok()?, self.shared.sites.get(number)?))
+    }
+
+    /// What a PUT or DELETE is about, or why there is none.
+    fn target(&self, request: &Request<'_>) -> Result<Target, Reply> {
+        let (_, site) = self.site(request.host).ok_or_else(|| Reply::text(421))?;
+        if !site.writable {
+            return Err(Reply::text(405).field("Allow", ALLOW));
+        }
+        // RFC 9110 §14.5: a part must not be taken for the whole.
+        if request.method == Method::Put && request.headers.get("content-range").is_some() {
+            return Err(Reply::text(400));
+        }
+        let mut path = Vec::new();
+        path::normalise(request.path, &mut path).map_err(answer::for_path_error)?;
+        if path.is_empty() || path.ends_with(b"/") {
+            return Err(Reply::text(409));
+        }
+        Ok(Target { site: Arc::clone(site), path, conditions: Conditions::of(request).into_owned() })
+    }
+
+    fn put(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
+        let finished = match &mut self.upload {
+            Some(upload) => upload.finish(cx),
+            None => match self.target(request) {
+                // A body of no bytes is never streamed.
+                Ok(target) if request.headers.get("content-length").is_some() => {
+                    self.upload.insert(Box::new(Upload::new(target))).finish(cx)
+                }
+                Ok(_) => return Reply::text(411).into(),
+                Err(reply) => return reply.into(),
+            },
+        };
+        finished.map_or_else(|_| self.busy(), Answer::Later)
+    }
+
+    fn delete(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
+        let target = match self.target(request) {
+            Ok(target) => target,
+            Err(reply) => return reply.into(),
+        };
+        match upload::delete(target, cx) {
+            Ok(job) => {
+                self.deleting = true;
+                Answer::Later(job)
+            }
+            Err(_) => self.busy(),
+        }
+    }
+
+    fn busy(&mut self) -> Answer {
+        self.upload = None;
+        self.shared.metrics.limit(Limit::Jobs);
+        Reply::text(503).field("Retry-After", "1").into()
+    }
+
+    fn allow(&self, request: &Request<'_>) -> &'static str {
+        let writable = self.site(request.host).is_some_and(|(_, site)| site.writable);
+        if writable { ALLOW_WRITABLE } else { ALLOW }
     }
 
     fn found(&self, found: Found, pending: &Pending, cx: &mut Context<'_>) -> Answer {
@@ -246,20 +311,58 @@ fn accepted_codings(request: &Request<'_>, site: &Site) -> Accepted {
 }
 
 impl Handler for Files {
+    fn intake(&mut self, request: &Request<'_>) -> Intake {
+        if request.method != Method::Put {
+            return Intake::Discard;
+        }
+        match self.target(request) {
+            Ok(target) => {
+                let limit = target.site.max_upload_size;
+                self.upload = Some(Box::new(Upload::new(target)));
+                Intake::Stream(limit)
+            }
+            // The answer will say why.
+            Err(_) => Intake::Discard,
+        }
+    }
+
+    fn receive(&mut self, piece: &[u8], cx: &mut Context<'_>) -> Received {
+        match &mut self.upload {
+            Some(upload) => upload.receive(piece, cx),
+            None => Received::Taken(piece.len()),
+        }
+    }
+
     fn respond(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
         self.in_flight = true;
         self.shared.metrics.started();
         match request.method {
             Method::Get | Method::Head => self.get(request, cx),
-            Method::Options => Reply::new(204).field("Allow", ALLOW).into(),
+            Method::Options => Reply::new(204).field("Allow", self.allow(request)).into(),
+            Method::Put => self.put(request, cx),
+            Method::Delete => self.delete(request, cx),
             Method::Other => Reply::text(501).into(),
-            Method::Post | Method::Put | Method::Delete | Method::Patch | Method::Trace | Method::Connect => {
-                Reply::text(405).field("Allow", ALLOW).into()
+            Method::Post | Method::Patch | Method::Trace | Method::Connect => {
+                Reply::text(405).field("Allow", self.allow(request)).into()
             }
         }
     }
 
     fn resume(&mut self, job: FinishedJob, cx: &mut Context<'_>) -> Answer {
+        if let Some(upload) = &mut self.upload {
+            let reply = match upload.resume(job, cx) {
+                Ok(reply) => reply,
+                Err(job) => return Answer::Later(job),
+            };
+            self.upload = None;
+            self.shared.cache().doubt_all(cx.now);
+            return reply.into();
+        }
+        if std::mem::take(&mut self.deleting) {
+            let reply = upload::reply(job);
+            self.shared.cache().doubt_all(cx.now);
+            return reply.into();
+        }
         match (self.pending.take(), job.downcast::<Found>()) {
             (Some(pending), Some(found)) => self.found(found, &pending, cx),
             _ => Reply::text(500).into(),

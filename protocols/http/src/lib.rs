@@ -25,7 +25,7 @@ mod response;
 mod scan;
 
 pub use configuration::{Configuration, LimitsConfiguration, SiteConfiguration};
-pub use connection::{Completed, Connection, Handler, Intake, Server};
+pub use connection::{Completed, Connection, Handler, Intake, Received, Server};
 pub use limits::{Limit, Limits};
 pub use metrics::Metrics;
 pub use module::Http;

@@ -178,6 +178,8 @@ fn prepare_site(
         index: site.index,
         autoindex: site.autoindex,
         precompressed: site.precompressed,
+        writable: site.writable,
+        max_upload_size: limits.max_upload_size.as_u64(),
         fields,
         cache_file_size: if limits.cache_size.as_u64() == 0 { 0 } else { limits.cache_file_size.as_u64() },
         listing_entries: limits.listing_entries,

@@ -78,6 +78,11 @@ impl Identity {
             modified: Duration::new(seconds, nanoseconds),
         }
     }
+
+    /// A strong entity tag (RFC 9110 §8.8.3).
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{:x}-{:x}-{:x}\"", self.inode, self.length, self.modified.as_nanos())
+    }
 }
 
 /// What a response says about a file.
@@ -101,7 +106,7 @@ impl About {
             content_type: content_type(name),
             coding: coding.map(|coding| coding.name),
             varies,
-            etag: format!("\"{:x}-{:x}-{:x}\"", identity.inode, identity.length, identity.modified.as_nanos()),
+            etag: identity.etag(),
             last_modified: format_http_date(modified),
         }
     }

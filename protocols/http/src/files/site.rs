@@ -16,6 +16,10 @@ pub(crate) struct Site {
     pub(crate) autoindex: bool,
     /// Whether compressed files beside the originals are looked for.
     pub(crate) precompressed: bool,
+    /// Whether PUT and DELETE are served.
+    pub(crate) writable: bool,
+    /// The largest file that may be put, in bytes.
+    pub(crate) max_upload_size: u64,
     /// Header lines for each of its responses, each with its CRLF.
     pub(crate) fields: Vec<u8>,
     /// Larger files are not cached, in bytes.

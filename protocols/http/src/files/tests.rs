@@ -108,6 +108,19 @@ impl Lab {
         response
     }
 
+    fn put(&mut self, target: &str, fields: &str, body: &[u8]) -> u16 {
+        let mut session = self.connect();
+        let head = format!("PUT {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n{fields}\r\n", body.len());
+        let mut stream = TestStream::with_input(head);
+        for piece in body.chunks(100_000) {
+            stream.input.extend_from_slice(piece);
+            let _ = self.environment.advance(&mut *session, &mut stream);
+        }
+        let (output, _) = self.run(&mut *session, &mut stream);
+        let head = String::from_utf8(output).unwrap();
+        head[9..12].parse().unwrap()
+    }
+
     fn get(&mut self, target: &str) -> Response {
         self.ask("GET", target, "")
     }
@@ -400,4 +413,71 @@ fn compressed_files_lie_beside_the_originals() {
         assert_eq!(lab.ask("GET", "/sub/", "Accept-Encoding: br\r\n").text(), "<p>sub");
     }
     assert_eq!(Lab::new().get("/a.txt").field("Vary"), None);
+}
+
+const WRITABLE: &str = "[[sites]]\nroot = \"www\"\nwritable = true\n[limits]\nmax_upload_size = \"4MiB\"\n";
+
+#[test]
+fn files_can_be_put_and_deleted_where_that_is_allowed() {
+    let mut lab = Lab::configured(WRITABLE);
+    assert_eq!(lab.put("/new.txt", "", b"new"), 201);
+    assert_eq!(lab.get("/new.txt").text(), "new");
+    assert_eq!(lab.put("/new.txt", "", b"changed"), 204);
+    assert_eq!(lab.get("/new.txt").text(), "changed", "at once, in spite of the cache");
+    assert_eq!(lab.put("/none", "", b""), 201);
+    assert_eq!(lab.get("/none").text(), "");
+    let large: Vec<u8> = big().into_iter().cycle().take(3_500_000).collect();
+    assert_eq!(lab.put("/sub/deep/large", "", &large), 201);
+    assert!(fs::read(lab.www("sub/deep/large")).unwrap() == large);
+    assert_eq!(lab.ask("DELETE", "/new.txt", "").status, 204);
+    assert_eq!(lab.get("/new.txt").status, 404);
+    assert_eq!(lab.ask("DELETE", "/new.txt", "").status, 404);
+    assert_eq!(lab.ask("OPTIONS", "/", "").field("Allow"), Some(ALLOW_WRITABLE));
+    for (path, status) in [("/", 409), ("/sub", 409), ("/sub/", 409), ("/nowhere/a", 409), ("/.a", 404), ("/../a", 400)]
+    {
+        assert_eq!(lab.put(path, "", b"x"), status, "{path}");
+    }
+    assert_eq!(lab.put("/out", "", b"x"), 409, "a link is not written through");
+    assert_eq!(lab.ask("DELETE", "/sub", "").status, 409);
+    assert_eq!(lab.put("/part", "Content-Range: bytes 0-0/2\r\n", b"x"), 400);
+    assert_eq!(lab.ask("PUT", "/nothing", "").status, 411);
+    assert_eq!(fs::read(lab.directory.path().join("outside")).unwrap(), b"outside");
+    assert_eq!(lab.put("/large", "", &vec![0; 5_000_000]), 413);
+    assert!(Lab::new().put("/a.txt", "", b"x") == 405, "off by default");
+    assert!(temporaries(&lab).is_empty());
+}
+
+#[test]
+fn a_change_may_be_conditional() {
+    let mut lab = Lab::configured(WRITABLE);
+    assert_eq!(lab.put("/a.txt", "If-None-Match: *\r\n", b"x"), 412, "only if it is new");
+    assert_eq!(lab.put("/b.txt", "If-None-Match: *\r\n", b"x"), 201);
+    assert_eq!(lab.put("/c.txt", "If-Match: *\r\n", b"x"), 412);
+    let etag = lab.get("/a.txt").field("ETag").unwrap().to_owned();
+    assert_eq!(lab.ask("DELETE", "/a.txt", "If-Match: \"other\"\r\n").status, 412);
+    assert_eq!(lab.put("/a.txt", &format!("If-Match: {etag}\r\n"), b"x"), 204);
+    assert!(temporaries(&lab).is_empty());
+}
+
+#[test]
+fn an_upload_that_breaks_off_leaves_nothing() {
+    let mut lab = Lab::configured(WRITABLE);
+    let mut session = lab.connect();
+    let head = "PUT /a.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n";
+    let mut stream = TestStream::with_input(head);
+    stream.input.extend(vec![0; 1 << 20]);
+    let _ = lab.environment.advance(&mut *session, &mut stream);
+    assert_eq!(temporaries(&lab).len(), 1);
+    stream.input_finished = true;
+    let (output, _) = lab.run(&mut *session, &mut stream);
+    assert!(output.starts_with(b"HTTP/1.1 400 "));
+    drop(session);
+    assert!(temporaries(&lab).is_empty());
+    assert_eq!(lab.get("/a.txt").text(), "0123456789");
+}
+
+fn temporaries(lab: &Lab) -> Vec<std::ffi::OsString> {
+    let names = |directory: &str| fs::read_dir(lab.www(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+    let temporary = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".tapster");
+    names("").chain(names("sub/deep")).filter(temporary).collect()
 }
