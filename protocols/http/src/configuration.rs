@@ -48,6 +48,26 @@ pub struct SiteConfiguration {
     pub writable: bool,
     /// Header fields for each response.
     pub headers: BTreeMap<String, String>,
+    /// Answers for particular paths, instead of files. The first that matches is given.
+    pub responses: Vec<ResponseConfiguration>,
+}
+
+/// An answer for particular paths: a redirect, or a response without a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResponseConfiguration {
+    /// The path, `/healthz`, or the begin of paths, `/old/*`.
+    pub path: String,
+    /// The status code, 200 to 599. The default is 302 with `location`, else 200.
+    pub status: Option<u16>,
+    /// Where to send the client: the value of the Location field.
+    pub location: Option<String>,
+    /// Further header fields.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body. Its type is `text/plain; charset=utf-8` unless `headers` says otherwise.
+    #[serde(default)]
+    pub body: String,
 }
 
 impl Default for SiteConfiguration {
@@ -60,6 +80,7 @@ impl Default for SiteConfiguration {
             precompressed: false,
             writable: false,
             headers: BTreeMap::new(),
+            responses: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Responsible for the methods, for choosing the site, and for turning what was found into an answer. The steps have
 //! files of their own: `path` (what is named), `open` (what is there), `cache` (what is remembered), `conditions` and
 //! `range` (what the peer has already, or wants of it), `answer` (how that is said), `send` (reading a file while it goes
-//! out), `listing`, `upload` (PUT and DELETE).
+//! out), `listing`, `rules` (answers without a file), `upload` (PUT and DELETE).
 
 mod answer;
 mod buffers;
@@ -15,6 +15,7 @@ mod multipart;
 pub(crate) mod open;
 mod path;
 mod range;
+pub(crate) mod rules;
 mod send;
 pub(crate) mod site;
 mod upload;
@@ -103,6 +104,9 @@ struct Pending {
     asked: Instant,
 }
 
+/// The target of the log's lines about requests, for filters.
+const ACCESS_LOG: &str = "tapster_http::access";
+
 /// How many bytes of a key precede the path.
 const KEY_PREFIX: usize = 3;
 
@@ -131,6 +135,11 @@ impl Files {
             cache.scratch = key;
             drop(cache);
             return answer::with_site_fields(answer::for_path_error(error), site).into();
+        }
+        if let Some(reply) = rules::reply(&site.rules, request.method, key.get(KEY_PREFIX..).unwrap_or_default()) {
+            cache.scratch = key;
+            drop(cache);
+            return answer::with_site_fields(reply, site).into();
         }
         let found = cache.look_up(&key, cx.now);
         let known = match found {
@@ -234,6 +243,22 @@ impl Files {
         self.upload = None;
         self.shared.metrics.limit(Limit::Jobs);
         Reply::text(503).field("Retry-After", "1").into()
+    }
+
+    /// POST has a meaning only where a rule gives it one.
+    fn post(&self, request: &Request<'_>) -> Answer {
+        let mut path = Vec::new();
+        if let Some((_, site)) = self.site(request.host)
+            && path::normalise(request.path, &mut path).is_ok()
+            && let Some(reply) = rules::reply(&site.rules, request.method, &path)
+        {
+            return answer::with_site_fields(reply, site).into();
+        }
+        self.not_allowed(request)
+    }
+
+    fn not_allowed(&self, request: &Request<'_>) -> Answer {
+        Reply::text(405).field("Allow", self.allow(request)).into()
     }
 
     fn allow(&self, request: &Request<'_>) -> &'static str {
@@ -342,9 +367,8 @@ impl Handler for Files {
             Method::Put => self.put(request, cx),
             Method::Delete => self.delete(request, cx),
             Method::Other => Reply::text(501).into(),
-            Method::Post | Method::Patch | Method::Trace | Method::Connect => {
-                Reply::text(405).field("Allow", self.allow(request)).into()
-            }
+            Method::Post => self.post(request),
+            Method::Patch | Method::Trace | Method::Connect => self.not_allowed(request),
         }
     }
 
@@ -370,7 +394,7 @@ impl Handler for Files {
     }
 
     fn wants_target(&self) -> bool {
-        tracing::enabled!(tracing::Level::INFO)
+        tracing::enabled!(target: ACCESS_LOG, tracing::Level::INFO)
     }
 
     fn completed(&mut self, completed: &Completed<'_>) {
@@ -379,6 +403,7 @@ impl Handler for Files {
         }
         self.shared.metrics.completed(completed);
         tracing::info!(
+            target: ACCESS_LOG,
             method = completed.method.map_or("-", Method::name),
             target = ?completed.target,
             status = completed.status,

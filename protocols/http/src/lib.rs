@@ -24,7 +24,7 @@ mod request;
 mod response;
 mod scan;
 
-pub use configuration::{Configuration, LimitsConfiguration, SiteConfiguration};
+pub use configuration::{Configuration, LimitsConfiguration, ResponseConfiguration, SiteConfiguration};
 pub use connection::{Completed, Connection, Handler, Intake, Received, Server};
 pub use limits::{Limit, Limits};
 pub use metrics::Metrics;

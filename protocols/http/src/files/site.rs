@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::rules::Rule;
+
 /// One site of files.
 #[derive(Debug)]
 pub(crate) struct Site {
@@ -20,6 +22,8 @@ pub(crate) struct Site {
     pub(crate) writable: bool,
     /// The largest file that may be put, in bytes.
     pub(crate) max_upload_size: u64,
+    /// Answers without a file; the first that matches is given.
+    pub(crate) rules: Vec<Rule>,
     /// Header lines for each of its responses, each with its CRLF.
     pub(crate) fields: Vec<u8>,
     /// Larger files are not cached, in bytes.

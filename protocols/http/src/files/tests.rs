@@ -481,3 +481,24 @@ fn temporaries(lab: &Lab) -> Vec<std::ffi::OsString> {
     let temporary = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".tapster");
     names("").chain(names("sub/deep")).filter(temporary).collect()
 }
+
+#[test]
+fn configured_answers_come_before_files() {
+    let text = "[[sites]]\nroot = \"www\"\n\
+        [[sites.responses]]\npath = \"/healthz\"\nbody = \"ok\"\n\
+        [[sites.responses]]\npath = \"/sub/*\"\nstatus = 308\nlocation = \"/a.txt\"\n\
+        [[sites.responses]]\npath = \"/old\"\nlocation = \"http://b.test/\"\nheaders = { X-Why = \"moved\" }\n";
+    let mut lab = Lab::configured(text);
+    let response = lab.get("/healthz");
+    assert_eq!((response.status, response.text()), (200, "ok"));
+    assert_eq!(response.field("Content-Type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(lab.ask("HEAD", "/healthz", "").head, response.head);
+    assert_eq!(lab.ask("POST", "/healthz", "").status, 200);
+    assert_eq!(lab.ask("POST", "/a.txt", "").status, 405);
+    let response = lab.get("/sub/index.html");
+    assert_eq!((response.status, response.field("Location")), (308, Some("/a.txt")));
+    let response = lab.get("/old?query");
+    assert_eq!((response.status, response.field("Location")), (302, Some("http://b.test/")));
+    assert_eq!(response.field("X-Why"), Some("moved"));
+    assert_eq!(lab.get("/a.txt").text(), "0123456789");
+}
