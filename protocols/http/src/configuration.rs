@@ -36,8 +36,9 @@ impl Default for Configuration {
 pub struct SiteConfiguration {
     /// The hosts it answers for: `www.example.test`, `*.example.test`, or `*` for any other.
     pub hosts: Vec<String>,
-    /// The directory served. Relative to the configuration file.
-    pub root: PathBuf,
+    /// The directory served, relative to the configuration file. The default is `www`, or no directory at all where
+    /// there are `responses`.
+    pub root: Option<PathBuf>,
     /// The files tried for a directory, in order.
     pub index: Vec<String>,
     /// Whether a directory without index is listed.
@@ -74,7 +75,7 @@ impl Default for SiteConfiguration {
     fn default() -> Self {
         Self {
             hosts: vec!["*".to_owned()],
-            root: "www".into(),
+            root: None,
             index: vec!["index.html".to_owned()],
             autoindex: false,
             precompressed: false,

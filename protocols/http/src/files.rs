@@ -282,7 +282,7 @@ impl Files {
             Found::Forbidden => Reply::text(403),
             Found::Failed(error) => {
                 let path = String::from_utf8_lossy(pending.path());
-                tracing::warn!(root = %pending.site.root.display(), ?path, %error, "cannot open a file");
+                tracing::warn!(root = ?pending.site.root, ?path, %error, "cannot open a file");
                 Reply::text(500)
             }
         };

@@ -3,6 +3,7 @@
 //! Responsible for checking the section, all of it at once, and for building what the connections share.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus::Registry;
@@ -21,6 +22,7 @@ use crate::response::{has_body, write_field};
 use crate::{Connection, Metrics, Server};
 
 const STANDARD_PORT: u16 = 80;
+const STANDARD_ROOT: &str = "www";
 
 /// Serves sites of files over HTTP/1.1.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +63,13 @@ impl Module for Http {
         let mut summary = Vec::new();
         for (number, site) in configured.into_iter().enumerate() {
             add_hosts(&mut hosts, number, &site, preparation);
-            summary.push(format!("site {}, {}", site.hosts.join(" "), site.root.display()));
-            sites.push(prepare_site(number, site, &limits, preparation));
+            let hosts = site.hosts.join(" ");
+            let site = prepare_site(number, site, &limits, preparation);
+            summary.push(match &site.root {
+                Some(root) => format!("site {hosts}, {}", root.display()),
+                None => format!("site {hosts}, {} responses", site.rules.len()),
+            });
+            sites.push(site);
         }
         if preparation.failed() {
             return None;
@@ -153,8 +160,13 @@ fn prepare_site(
     limits: &LimitsConfiguration,
     preparation: &mut Preparation<'_>,
 ) -> Site {
-    let root = preparation.resolve(&site.root);
-    if let Err(error) = check_root(&root) {
+    let root = match &site.root {
+        None if !site.responses.is_empty() => None,
+        root => Some(preparation.resolve(root.as_deref().unwrap_or(Path::new(STANDARD_ROOT)))),
+    };
+    if let Some(root) = &root
+        && let Err(error) = check_root(root)
+    {
         let error = std::io::Error::from(error);
         let message = format!("the directory {} cannot be served: {error}", root.display());
         preparation.report(Problem::error(key(number, "root"), message));

@@ -169,7 +169,8 @@ fn try_find(wanted: &Wanted) -> Result<Found, Errno> {
     let site = &wanted.site;
     // The root is opened each time, so that one which is replaced (a link that is moved to a new version) takes
     // effect at once.
-    let root = rustix::fs::open(&site.root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let Some(root) = &site.root else { return Ok(Found::Missing) };
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let path: &[u8] = if wanted.path.is_empty() { b"." } else { &wanted.path };
     let file = open_beneath(&root, path)?;
     let stat = rustix::fs::fstat(&file)?;

@@ -10,8 +10,8 @@ use super::rules::Rule;
 /// One site of files.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// The directory served.
-    pub(crate) root: PathBuf,
+    /// The directory served, if there is one.
+    pub(crate) root: Option<PathBuf>,
     /// The names tried for a directory, in order.
     pub(crate) index: Vec<String>,
     /// Whether a directory without index is listed.

@@ -216,7 +216,8 @@ fn failed(error: Errno) -> Reply {
 /// The directory that a target is in, and its name there.
 fn parent(target: &Target) -> Result<(OwnedFd, &[u8]), Errno> {
     const DIRECTORY: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
-    let root = rustix::fs::open(&target.site.root, DIRECTORY, Mode::empty())?;
+    let root = target.site.root.as_ref().ok_or(Errno::NOENT)?;
+    let root = rustix::fs::open(root, DIRECTORY, Mode::empty())?;
     let path = target.path.as_slice();
     Ok(match path.iter().rposition(|byte| *byte == b'/') {
         Some(slash) => {

@@ -35,7 +35,10 @@ fn an_empty_section_serves_www() {
     assert_eq!(service.streams.len(), 1);
     assert_eq!(service.streams[0].endpoint, Endpoint { address: None, port: 80 });
     assert_eq!(service.streams[0].maximum_connections, 10_000);
-    assert_eq!(service.summary, ["site *, www"]);
+    assert_eq!(service.summary, [format!("site *, {}", directory.path().join("www").display())]);
+    let (service, problems) = prepared(directory.path(), "[[sites]]\n[[sites.responses]]\npath = \"/\"\n");
+    assert_eq!(problems, []);
+    assert_eq!(service.unwrap().summary, ["site *, 1 responses"]);
 }
 
 #[test]
