@@ -502,3 +502,8 @@ fn configured_answers_come_before_files() {
     assert_eq!(response.field("X-Why"), Some("moved"));
     assert_eq!(lab.get("/a.txt").text(), "0123456789");
 }
+
+#[test]
+fn an_idle_connection_is_small() {
+    assert!(size_of::<crate::Connection<Files>>() <= 512, "{}", size_of::<crate::Connection<Files>>());
+}
