@@ -36,24 +36,52 @@ impl Default for Configuration {
 pub struct SiteConfiguration {
     /// The hosts it answers for: `www.example.test`, `*.example.test`, or `*` for any other.
     pub hosts: Vec<String>,
-    /// The directory served. Relative to the configuration file.
-    pub root: PathBuf,
+    /// The directory served, relative to the configuration file. The default is `www`, or no directory at all where
+    /// there are `responses`.
+    pub root: Option<PathBuf>,
     /// The files tried for a directory, in order.
     pub index: Vec<String>,
     /// Whether a directory without index is listed.
     pub autoindex: bool,
+    /// Whether `FILE.br`, `FILE.zst` or `FILE.gz` is sent instead of `FILE` to those who accept that coding.
+    pub precompressed: bool,
+    /// Whether files may be put and deleted beneath the root.
+    pub writable: bool,
     /// Header fields for each response.
     pub headers: BTreeMap<String, String>,
+    /// Answers for particular paths, instead of files. The first that matches is given.
+    pub responses: Vec<ResponseConfiguration>,
+}
+
+/// An answer for particular paths: a redirect, or a response without a file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResponseConfiguration {
+    /// The path, `/healthz`, or the begin of paths, `/old/*`.
+    pub path: String,
+    /// The status code, 200 to 599. The default is 302 with `location`, else 200.
+    pub status: Option<u16>,
+    /// Where to send the client: the value of the Location field.
+    pub location: Option<String>,
+    /// Further header fields.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body. Its type is `text/plain; charset=utf-8` unless `headers` says otherwise.
+    #[serde(default)]
+    pub body: String,
 }
 
 impl Default for SiteConfiguration {
     fn default() -> Self {
         Self {
             hosts: vec!["*".to_owned()],
-            root: "www".into(),
+            root: None,
             index: vec!["index.html".to_owned()],
             autoindex: false,
+            precompressed: false,
+            writable: false,
             headers: BTreeMap::new(),
+            responses: Vec::new(),
         }
     }
 }
@@ -82,6 +110,8 @@ pub struct LimitsConfiguration {
     pub max_headers: usize,
     /// The largest request body that is skipped; one that is larger costs the connection.
     pub max_body_size: ByteSize,
+    /// The largest file that may be put, where a site is writable.
+    pub max_upload_size: ByteSize,
     /// The most requests on one connection; 0 is no limit.
     pub max_requests: u64,
     /// The most connections at once, on each address listened on.
@@ -109,6 +139,7 @@ impl Default for LimitsConfiguration {
             max_header_size: ByteSize(limits.max_header_size as u64),
             max_headers: limits.max_headers,
             max_body_size: ByteSize(limits.max_body_size),
+            max_upload_size: ByteSize::gib(1),
             max_requests: limits.max_requests,
             max_connections: 10_000,
             cache_size: ByteSize::mib(32),

@@ -42,6 +42,14 @@ pub trait Handler {
         Intake::Discard
     }
 
+    /// Takes the next piece of a body, when [`intake`](Self::intake) said [`Intake::Stream`]. After the last one,
+    /// [`respond`](Self::respond) is called. The handler takes the results of its own jobs from `cx`; for this it is
+    /// also called with an empty piece, to which [`Received::Later`] is the answer.
+    fn receive(&mut self, piece: &[u8], cx: &mut Context<'_>) -> Received {
+        let _ = cx;
+        Received::Taken(piece.len())
+    }
+
     /// Answers a request.
     fn respond(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer;
 
@@ -74,6 +82,19 @@ pub enum Intake {
     Discard,
     /// Collect it into [`Request::body`] first. One that is larger than this many bytes is answered by 413.
     Collect(u64),
+    /// Hand it to [`Handler::receive`] as it comes. One that is larger than this many bytes is answered by 413.
+    Stream(u64),
+}
+
+/// What has become of a piece of a body.
+#[derive(Debug)]
+pub enum Received {
+    /// So many bytes were taken, at least one.
+    Taken(usize),
+    /// Nothing can be taken until a job has ended.
+    Later,
+    /// The body is not wanted any more. This is the answer; the connection is closed after it.
+    Refused(Reply),
 }
 
 /// A request that is over, for logs and metrics.
@@ -149,9 +170,15 @@ enum Phase {
 
 #[derive(Debug)]
 struct Collecting {
+    method: Method,
     head: Vec<u8>,
+    /// The body, unless it is streamed.
     body: Vec<u8>,
+    streamed: bool,
     decoder: BodyDecoder,
+    /// How many bytes of the input the decoder has named as body and nobody has taken yet.
+    named: usize,
+    received: u64,
     limit: u64,
     pace: Pace,
 }
@@ -159,7 +186,7 @@ struct Collecting {
 /// What comes of a head.
 enum Begun {
     Refused(Refusal),
-    Collect { limit: u64, framing: Framing, expects_continue: bool },
+    Collect { method: Method, limit: u64, streamed: bool, framing: Framing, expects_continue: bool },
     Answered(Exchange, Answer),
 }
 
@@ -213,15 +240,19 @@ impl<H: Handler> Connection<H> {
         match begun {
             Begun::Refused(refusal) => self.refuse(refusal, stream, cx),
             Begun::Answered(exchange, answer) => self.answer(exchange, answer, stream, cx),
-            Begun::Collect { limit, framing, expects_continue } => {
+            Begun::Collect { method, limit, streamed, framing, expects_continue } => {
                 if expects_continue && stream.input().is_empty() {
                     self.write(stream, Bytes::from_static(b"HTTP/1.1 100 Continue\r\n\r\n"));
                 }
                 let limits = &self.server.limits;
                 self.phase = Phase::Collecting(Box::new(Collecting {
+                    method,
                     head: collecting,
                     body: Vec::new(),
+                    streamed,
                     decoder: BodyDecoder::new(framing),
+                    named: 0,
+                    received: 0,
                     limit,
                     pace: Pace::new(limits.body_timeout, limits.min_rate, cx.now, 0),
                 }));
@@ -269,10 +300,15 @@ impl<H: Handler> Connection<H> {
             framing = Framing::None;
         } else if framing != Framing::None {
             let length = if let Framing::Length(length) = framing { length } else { 0 };
-            match self.handler.intake(&request) {
-                Intake::Collect(limit) if length > limit => return Begun::Refused(Refusal::ContentTooLarge),
-                Intake::Collect(limit) => {
-                    return Begun::Collect { limit, framing, expects_continue: properties.expects_continue };
+            let intake = self.handler.intake(&request);
+            match intake {
+                Intake::Collect(limit) | Intake::Stream(limit) if length > limit => {
+                    return Begun::Refused(Refusal::ContentTooLarge);
+                }
+                Intake::Collect(limit) | Intake::Stream(limit) => {
+                    let streamed = matches!(intake, Intake::Stream(_));
+                    let expects_continue = properties.expects_continue;
+                    return Begun::Collect { method: request.method, limit, streamed, framing, expects_continue };
                 }
                 // A peer that waits for 100 does not know whether to send the body after another answer
                 // (RFC 9110 §10.1.1); and a body too long to skip is not worth the connection.
@@ -292,20 +328,46 @@ impl<H: Handler> Connection<H> {
 
     fn collect(&mut self, stream: &mut dyn ByteStream, cx: &mut Context<'_>) -> Turn {
         let Phase::Collecting(collecting) = &mut self.phase else { return Turn::Again };
+        if collecting.streamed
+            && let Received::Refused(reply) = self.handler.receive(&[], cx)
+        {
+            let exchange = Exchange::refused(Some(collecting.method));
+            return self.answer(exchange, reply.close().into(), stream, cx);
+        }
         loop {
-            let input = stream.input();
-            match collecting.decoder.step(input) {
-                Ok(Step::Data(count)) => {
-                    if (collecting.body.len() + count) as u64 > collecting.limit {
-                        return self.refuse(Refusal::ContentTooLarge, stream, cx);
+            if collecting.named > 0 {
+                let input = stream.input();
+                let piece = input.get(..collecting.named).unwrap_or(input);
+                let taken = if collecting.streamed {
+                    match self.handler.receive(piece, cx) {
+                        Received::Taken(count) => count.min(piece.len()),
+                        Received::Later => return Turn::Return(Next::job()),
+                        Received::Refused(reply) => {
+                            let exchange = Exchange::refused(Some(collecting.method));
+                            return self.answer(exchange, reply.close().into(), stream, cx);
+                        }
                     }
-                    collecting.body.extend_from_slice(input.get(..count).unwrap_or_default());
-                    stream.consume(count);
+                } else {
+                    collecting.body.extend_from_slice(piece);
+                    piece.len()
+                };
+                if taken == 0 {
+                    return Turn::Return(Next::job());
                 }
+                stream.consume(taken);
+                collecting.named -= taken;
+                collecting.received += taken as u64;
+                collecting.pace.progress(cx.now, collecting.received);
+                continue;
+            }
+            match collecting.decoder.step(stream.input()) {
+                Ok(Step::Data(count)) if collecting.received + count as u64 > collecting.limit => {
+                    return self.refuse(Refusal::ContentTooLarge, stream, cx);
+                }
+                Ok(Step::Data(count)) => collecting.named = count,
                 Ok(Step::Framing(count)) => stream.consume(count),
                 Ok(Step::Done) => break,
                 Ok(Step::More) => {
-                    collecting.pace.progress(cx.now, collecting.body.len() as u64);
                     if stream.input_finished() {
                         return self.refuse(Refusal::BadRequest, stream, cx);
                     }
@@ -367,7 +429,7 @@ impl<H: Handler> Connection<H> {
             Refusal::HeaderFieldsTooLarge => self.handler.limit_hit(Limit::HeaderSize),
             _ => {}
         }
-        self.answer(Exchange::refused(), Reply::text(refusal.status()).close().into(), stream, cx)
+        self.answer(Exchange::refused(None), Reply::text(refusal.status()).close().into(), stream, cx)
     }
 
     fn answer(

@@ -2,38 +2,44 @@
 //!
 //! Responsible for the methods, for choosing the site, and for turning what was found into an answer. The steps have
 //! files of their own: `path` (what is named), `open` (what is there), `cache` (what is remembered), `conditions` and
-//! `range` (what the peer has already, or wants of it), `send` (reading it while it goes out), `listing`.
+//! `range` (what the peer has already, or wants of it), `answer` (how that is said), `send` (reading a file while it goes
+//! out), `listing`, `rules` (answers without a file), `upload` (PUT and DELETE).
 
+mod answer;
 mod buffers;
 mod cache;
+mod coding;
 mod conditions;
 mod listing;
+mod multipart;
 pub(crate) mod open;
 mod path;
 mod range;
+pub(crate) mod rules;
 mod send;
 pub(crate) mod site;
+mod upload;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tapster_service::{Context, FinishedJob, Job};
 
 use self::buffers::Buffers;
 use self::cache::{Cache, CachedFile, Lookup};
-use self::conditions::{Conditions, Outcome, Validators};
-use self::open::{About, Found, LargeFile, Wanted};
-use self::path::PathError;
+use self::coding::Accepted;
+use self::conditions::{Conditions, Outcome};
+use self::open::{Found, LargeFile, Wanted};
 use self::range::Span;
 use self::send::FileContent;
 use self::site::{Hosts, Site};
+use self::upload::{Target, Upload};
 use crate::metrics::Metrics;
-use crate::response::{self, reason};
-use crate::{Answer, Body, Completed, Handler, Limit, Method, Reply, Request, Server};
+use crate::{Answer, Body, Completed, Handler, Intake, Limit, Method, Received, Reply, Request, Server};
 
-/// What can be asked of a file.
+/// What can be asked of a file, and of one on a writable site.
 const ALLOW: &str = "GET, HEAD, OPTIONS";
+const ALLOW_WRITABLE: &str = "GET, HEAD, OPTIONS, PUT, DELETE";
 
 /// What all connections of the file server share.
 #[derive(Debug)]
@@ -77,6 +83,10 @@ pub(crate) struct Files {
     shared: Arc<Shared>,
     /// The request whose file is being looked for.
     pending: Option<Box<Pending>>,
+    /// The PUT whose body is coming or being stored.
+    upload: Option<Box<Upload>>,
+    /// Whether a DELETE is being done.
+    deleting: bool,
     /// Whether a request has been counted as in flight.
     in_flight: bool,
 }
@@ -85,20 +95,30 @@ pub(crate) struct Files {
 #[derive(Debug)]
 struct Pending {
     site: Arc<Site>,
-    /// The cache's key: the site's number in two bytes, then the normalised path.
+    /// The cache's key: the site's number in two bytes, the codings accepted in one, then the normalised path.
     key: Vec<u8>,
     method: Method,
     query: Option<String>,
+    format: listing::Format,
     conditions: Conditions<Vec<u8>>,
     asked: Instant,
 }
 
-/// How many bytes of a key are the site's number.
-const SITE_BYTES: usize = 2;
+/// The target of the log's lines about requests, for filters.
+const ACCESS_LOG: &str = "tapster_http::access";
+
+/// How many bytes of a key precede the path.
+const KEY_PREFIX: usize = 3;
+
+impl Pending {
+    fn path(&self) -> &[u8] {
+        self.key.get(KEY_PREFIX..).unwrap_or_default()
+    }
+}
 
 impl Files {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: None, in_flight: false }
+        Self { shared, pending: None, upload: None, deleting: false, in_flight: false }
     }
 
     /// GET and HEAD.
@@ -108,11 +128,18 @@ impl Files {
         let mut cache = self.shared.cache();
         let mut key = std::mem::take(&mut cache.scratch);
         key.clear();
+        let codings = accepted_codings(request, site);
         key.extend_from_slice(&number.to_be_bytes());
+        key.push(codings.bits());
         if let Err(error) = path::normalise(request.path, &mut key) {
             cache.scratch = key;
             drop(cache);
-            return with_site_fields(refuse_path(error), site).into();
+            return answer::with_site_fields(answer::for_path_error(error), site).into();
+        }
+        if let Some(reply) = rules::reply(&site.rules, request.method, key.get(KEY_PREFIX..).unwrap_or_default()) {
+            cache.scratch = key;
+            drop(cache);
+            return answer::with_site_fields(reply, site).into();
         }
         let found = cache.look_up(&key, cx.now);
         let known = match found {
@@ -127,7 +154,9 @@ impl Files {
         };
         let wanted = Wanted {
             site: Arc::clone(site),
-            path: key.get(SITE_BYTES..).unwrap_or_default().to_vec(),
+            path: key.get(KEY_PREFIX..).unwrap_or_default().to_vec(),
+            codings,
+            format: listing::Format::preferred(request.headers.get("accept")),
             known: known.clone(),
         };
         let pending = Pending {
@@ -135,6 +164,7 @@ impl Files {
             key: key.clone(),
             method: request.method,
             query: request.query.map(str::to_owned),
+            format: wanted.format,
             conditions: conditions.clone().into_owned(),
             asked: cx.now,
         };
@@ -162,7 +192,81 @@ impl Files {
         Some((u16::try_from(number).ok()?, self.shared.sites.get(number)?))
     }
 
-    fn found(&self, found: Found, pending: &Pending, cx: &Context<'_>) -> Answer {
+    /// What a PUT or DELETE is about, or why there is none.
+    fn target(&self, request: &Request<'_>) -> Result<Target, Reply> {
+        let (_, site) = self.site(request.host).ok_or_else(|| Reply::text(421))?;
+        if !site.writable {
+            return Err(Reply::text(405).field("Allow", ALLOW));
+        }
+        // RFC 9110 §14.5: a part must not be taken for the whole.
+        if request.method == Method::Put && request.headers.get("content-range").is_some() {
+            return Err(Reply::text(400));
+        }
+        let mut path = Vec::new();
+        path::normalise(request.path, &mut path).map_err(answer::for_path_error)?;
+        if path.is_empty() || path.ends_with(b"/") {
+            return Err(Reply::text(409));
+        }
+        Ok(Target { site: Arc::clone(site), path, conditions: Conditions::of(request).into_owned() })
+    }
+
+    fn put(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
+        let finished = match &mut self.upload {
+            Some(upload) => upload.finish(cx),
+            None => match self.target(request) {
+                // A body of no bytes is never streamed.
+                Ok(target) if request.headers.get("content-length").is_some() => {
+                    self.upload.insert(Box::new(Upload::new(target))).finish(cx)
+                }
+                Ok(_) => return Reply::text(411).into(),
+                Err(reply) => return reply.into(),
+            },
+        };
+        finished.map_or_else(|_| self.busy(), Answer::Later)
+    }
+
+    fn delete(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
+        let target = match self.target(request) {
+            Ok(target) => target,
+            Err(reply) => return reply.into(),
+        };
+        match upload::delete(target, cx) {
+            Ok(job) => {
+                self.deleting = true;
+                Answer::Later(job)
+            }
+            Err(_) => self.busy(),
+        }
+    }
+
+    fn busy(&mut self) -> Answer {
+        self.upload = None;
+        self.shared.metrics.limit(Limit::Jobs);
+        Reply::text(503).field("Retry-After", "1").into()
+    }
+
+    /// POST has a meaning only where a rule gives it one.
+    fn post(&self, request: &Request<'_>) -> Answer {
+        let mut path = Vec::new();
+        if let Some((_, site)) = self.site(request.host)
+            && path::normalise(request.path, &mut path).is_ok()
+            && let Some(reply) = rules::reply(&site.rules, request.method, &path)
+        {
+            return answer::with_site_fields(reply, site).into();
+        }
+        self.not_allowed(request)
+    }
+
+    fn not_allowed(&self, request: &Request<'_>) -> Answer {
+        Reply::text(405).field("Allow", self.allow(request)).into()
+    }
+
+    fn allow(&self, request: &Request<'_>) -> &'static str {
+        let writable = self.site(request.host).is_some_and(|(_, site)| site.writable);
+        if writable { ALLOW_WRITABLE } else { ALLOW }
+    }
+
+    fn found(&self, found: Found, pending: &Pending, cx: &mut Context<'_>) -> Answer {
         if !matches!(found, Found::Small(_)) {
             self.shared.cache().remove(&pending.key);
         }
@@ -171,21 +275,18 @@ impl Files {
                 self.shared.cache().insert(&pending.key, Arc::clone(&file), pending.asked);
                 return self.small(&file, pending.method, &pending.conditions, &pending.site, cx);
             }
-            Found::Large(file) => self.large(&file, pending),
-            Found::Listing(page) => Reply::new(200)
-                .field("Content-Type", "text/html; charset=utf-8")
-                .field("Cache-Control", "no-cache")
-                .body(Body::Bytes(page)),
-            Found::DirectoryWithoutSlash => redirect_to_slash(pending),
+            Found::Large(file) => self.large(&file, pending, cx),
+            Found::Listing(page) => answer::for_listing(pending.format, page),
+            Found::DirectoryWithoutSlash => answer::redirect_to_slash(pending.path(), pending.query.as_deref()),
             Found::Missing => Reply::text(404),
             Found::Forbidden => Reply::text(403),
             Found::Failed(error) => {
-                let path = String::from_utf8_lossy(pending.key.get(SITE_BYTES..).unwrap_or_default());
-                tracing::warn!(root = %pending.site.root.display(), ?path, %error, "cannot open a file");
+                let path = String::from_utf8_lossy(pending.path());
+                tracing::warn!(root = ?pending.site.root, ?path, %error, "cannot open a file");
                 Reply::text(500)
             }
         };
-        with_site_fields(reply, &pending.site).into()
+        answer::with_site_fields(reply, &pending.site).into()
     }
 
     /// Answers with a file that is in memory.
@@ -195,9 +296,10 @@ impl Files {
         method: Method,
         conditions: &Conditions<B>,
         site: &Site,
-        cx: &Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Answer {
-        let outcome = if conditions.is_empty() { Outcome::Full } else { evaluate(conditions, method, &file.about) };
+        let outcome =
+            if conditions.is_empty() { Outcome::Full } else { answer::evaluate(conditions, method, &file.about) };
         if outcome == Outcome::Full {
             return Answer::Prepared(file.answer(&self.shared.server.date(cx.wall_clock)));
         }
@@ -206,12 +308,12 @@ impl Files {
             let end = usize::try_from(span.end).unwrap_or(usize::MAX).min(file.content.len());
             Body::Bytes(file.content.slice(start..end.max(start)))
         };
-        with_site_fields(respond(&outcome, &file.about, part), site).into()
+        answer::with_site_fields(answer::for_file(&outcome, &file.about, part, cx), site).into()
     }
 
     /// Answers with a file that is read while it is sent.
-    fn large(&self, file: &LargeFile, pending: &Pending) -> Reply {
-        let outcome = evaluate(&pending.conditions, pending.method, &file.about);
+    fn large(&self, file: &LargeFile, pending: &Pending, cx: &mut Context<'_>) -> Reply {
+        let outcome = answer::evaluate(&pending.conditions, pending.method, &file.about);
         let part = |span: Span| Body::Produced {
             length: Some(span.length()),
             producer: Box::new(FileContent::new(
@@ -221,86 +323,70 @@ impl Files {
                 Arc::clone(&self.shared.buffers),
             )),
         };
-        respond(&outcome, &file.about, part)
+        answer::for_file(&outcome, &file.about, part, cx)
     }
 }
 
-fn evaluate<B: AsRef<[u8]>>(conditions: &Conditions<B>, method: Method, about: &About) -> Outcome {
-    let validators = Validators { etag: &about.etag, modified: about.modified(), length: about.identity.length };
-    conditions.evaluate(method, &validators)
-}
-
-/// The response for a file; `part` makes the body for a part of it.
-fn respond(outcome: &Outcome, about: &About, part: impl Fn(Span) -> Body) -> Reply {
-    let length = about.identity.length;
-    match outcome {
-        Outcome::Full | Outcome::Partial(_) if length == 0 => with_fields(200, |fields| about.write_fields(fields)),
-        Outcome::Full => {
-            with_fields(200, |fields| about.write_fields(fields)).body(part(Span { start: 0, end: length }))
-        }
-        Outcome::Partial(spans) => match spans.as_slice() {
-            [span] => with_fields(206, |fields| {
-                about.write_fields(fields);
-                response::write_field(fields, "Content-Range", span.content_range(length).as_bytes());
-            })
-            .body(part(*span)),
-            _ => with_fields(200, |fields| about.write_fields(fields)).body(part(Span { start: 0, end: length })),
-        },
-        Outcome::NotModified => with_fields(304, |fields| about.write_validators(fields)),
-        Outcome::PreconditionFailed => Reply::text(412),
-        Outcome::NotSatisfiable => Reply::text(416).field("Content-Range", &format!("bytes */{length}")),
+/// The codings that may be looked for; none where the site does not keep any.
+fn accepted_codings(request: &Request<'_>, site: &Site) -> Accepted {
+    if !site.precompressed {
+        return Accepted::default();
     }
-}
-
-fn with_fields(status: u16, write: impl FnOnce(&mut Vec<u8>)) -> Reply {
-    let mut reply = Reply::new(status);
-    write(&mut reply.fields);
-    reply
-}
-
-fn with_site_fields(mut reply: Reply, site: &Site) -> Reply {
-    reply.fields.extend_from_slice(&site.fields);
-    reply
-}
-
-fn refuse_path(error: PathError) -> Reply {
-    match error {
-        PathError::Malformed => Reply::text(400),
-        PathError::Hidden => Reply::text(404),
-    }
-}
-
-/// A directory's links are relative to it, so its own path must end with a slash. The reference is built from the
-/// normalised path: it cannot begin with `//` and so cannot lead to another host.
-fn redirect_to_slash(pending: &Pending) -> Reply {
-    let mut location = listing::reference(pending.key.get(SITE_BYTES..).unwrap_or_default());
-    location.push('/');
-    if let Some(query) = &pending.query {
-        location.push('?');
-        location.push_str(query);
-    }
-    let text = Bytes::from(format!("301 {}: {location}\n", reason(301)));
-    Reply::new(301)
-        .field("Location", &location)
-        .field("Content-Type", "text/plain; charset=utf-8")
-        .body(Body::Bytes(text))
+    request.headers.get("accept-encoding").map(Accepted::parse).unwrap_or_default()
 }
 
 impl Handler for Files {
+    fn intake(&mut self, request: &Request<'_>) -> Intake {
+        if request.method != Method::Put {
+            return Intake::Discard;
+        }
+        match self.target(request) {
+            Ok(target) => {
+                let limit = target.site.max_upload_size;
+                self.upload = Some(Box::new(Upload::new(target)));
+                Intake::Stream(limit)
+            }
+            // The answer will say why.
+            Err(_) => Intake::Discard,
+        }
+    }
+
+    fn receive(&mut self, piece: &[u8], cx: &mut Context<'_>) -> Received {
+        match &mut self.upload {
+            Some(upload) => upload.receive(piece, cx),
+            None => Received::Taken(piece.len()),
+        }
+    }
+
     fn respond(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
         self.in_flight = true;
         self.shared.metrics.started();
         match request.method {
             Method::Get | Method::Head => self.get(request, cx),
-            Method::Options => Reply::new(204).field("Allow", ALLOW).into(),
+            Method::Options => Reply::new(204).field("Allow", self.allow(request)).into(),
+            Method::Put => self.put(request, cx),
+            Method::Delete => self.delete(request, cx),
             Method::Other => Reply::text(501).into(),
-            Method::Post | Method::Put | Method::Delete | Method::Patch | Method::Trace | Method::Connect => {
-                Reply::text(405).field("Allow", ALLOW).into()
-            }
+            Method::Post => self.post(request),
+            Method::Patch | Method::Trace | Method::Connect => self.not_allowed(request),
         }
     }
 
     fn resume(&mut self, job: FinishedJob, cx: &mut Context<'_>) -> Answer {
+        if let Some(upload) = &mut self.upload {
+            let reply = match upload.resume(job, cx) {
+                Ok(reply) => reply,
+                Err(job) => return Answer::Later(job),
+            };
+            self.upload = None;
+            self.shared.cache().doubt_all(cx.now);
+            return reply.into();
+        }
+        if std::mem::take(&mut self.deleting) {
+            let reply = upload::reply(job);
+            self.shared.cache().doubt_all(cx.now);
+            return reply.into();
+        }
         match (self.pending.take(), job.downcast::<Found>()) {
             (Some(pending), Some(found)) => self.found(found, &pending, cx),
             _ => Reply::text(500).into(),
@@ -308,7 +394,7 @@ impl Handler for Files {
     }
 
     fn wants_target(&self) -> bool {
-        tracing::enabled!(tracing::Level::INFO)
+        tracing::enabled!(target: ACCESS_LOG, tracing::Level::INFO)
     }
 
     fn completed(&mut self, completed: &Completed<'_>) {
@@ -317,6 +403,7 @@ impl Handler for Files {
         }
         self.shared.metrics.completed(completed);
         tracing::info!(
+            target: ACCESS_LOG,
             method = completed.method.map_or("-", Method::name),
             target = ?completed.target,
             status = completed.status,

@@ -2,6 +2,8 @@
 //!
 //! Responsible for checking the section, all of it at once, and for building what the connections share.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use prometheus::Registry;
@@ -11,14 +13,16 @@ use tapster_service::{
     Transport,
 };
 
-use crate::configuration::{Configuration, LimitsConfiguration, SiteConfiguration};
+use crate::configuration::{Configuration, LimitsConfiguration, ResponseConfiguration, SiteConfiguration};
 use crate::files::open::check_root;
+use crate::files::rules::{Pattern, Rule};
 use crate::files::site::{Hosts, Site};
 use crate::files::{Files, Shared};
-use crate::response::write_field;
+use crate::response::{has_body, write_field};
 use crate::{Connection, Metrics, Server};
 
 const STANDARD_PORT: u16 = 80;
+const STANDARD_ROOT: &str = "www";
 
 /// Serves sites of files over HTTP/1.1.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +63,13 @@ impl Module for Http {
         let mut summary = Vec::new();
         for (number, site) in configured.into_iter().enumerate() {
             add_hosts(&mut hosts, number, &site, preparation);
-            summary.push(format!("site {}, {}", site.hosts.join(" "), site.root.display()));
-            sites.push(prepare_site(number, site, &limits, preparation));
+            let hosts = site.hosts.join(" ");
+            let site = prepare_site(number, site, &limits, preparation);
+            summary.push(match &site.root {
+                Some(root) => format!("site {hosts}, {}", root.display()),
+                None => format!("site {hosts}, {} responses", site.rules.len()),
+            });
+            sites.push(site);
         }
         if preparation.failed() {
             return None;
@@ -151,8 +160,13 @@ fn prepare_site(
     limits: &LimitsConfiguration,
     preparation: &mut Preparation<'_>,
 ) -> Site {
-    let root = preparation.resolve(&site.root);
-    if let Err(error) = check_root(&root) {
+    let root = match &site.root {
+        None if !site.responses.is_empty() => None,
+        root => Some(preparation.resolve(root.as_deref().unwrap_or(Path::new(STANDARD_ROOT)))),
+    };
+    if let Some(root) = &root
+        && let Err(error) = check_root(root)
+    {
         let error = std::io::Error::from(error);
         let message = format!("the directory {} cannot be served: {error}", root.display());
         preparation.report(Problem::error(key(number, "root"), message));
@@ -164,23 +178,72 @@ fn prepare_site(
             preparation.report(Problem::error(at, format!("{index:?} is not the name of a file that is served")));
         }
     }
-    let mut fields = Vec::new();
-    for (name, value) in &site.headers {
-        if let Some(message) = wrong_with_field(name, value) {
-            let mut at = key(number, "headers");
-            at.push(name.as_str().into());
-            preparation.report(Problem::error(at, message));
-        }
-        write_field(&mut fields, name, value.as_bytes());
+    let fields = prepare_fields(&site.headers, &key(number, "headers"), preparation);
+    let mut rules = Vec::new();
+    for (place, response) in site.responses.iter().enumerate() {
+        let mut at = key(number, "responses");
+        at.push(place.into());
+        rules.extend(prepare_rule(response, &at, preparation));
     }
     Site {
         root,
         index: site.index,
         autoindex: site.autoindex,
+        precompressed: site.precompressed,
+        writable: site.writable,
+        max_upload_size: limits.max_upload_size.as_u64(),
+        rules,
         fields,
         cache_file_size: if limits.cache_size.as_u64() == 0 { 0 } else { limits.cache_file_size.as_u64() },
         listing_entries: limits.listing_entries,
     }
+}
+
+/// Checks header fields and writes their lines.
+fn prepare_fields(
+    headers: &BTreeMap<String, String>,
+    at: &[PathElement],
+    preparation: &mut Preparation<'_>,
+) -> Vec<u8> {
+    let mut fields = Vec::new();
+    for (name, value) in headers {
+        if let Some(message) = wrong_with_field(name, value) {
+            let at = at.iter().cloned().chain([name.as_str().into()]);
+            preparation.report(Problem::error(at, message));
+        }
+        write_field(&mut fields, name, value.as_bytes());
+    }
+    fields
+}
+
+fn prepare_rule(
+    response: &ResponseConfiguration,
+    at: &[PathElement],
+    preparation: &mut Preparation<'_>,
+) -> Option<Rule> {
+    let key = |name: &str| at.iter().cloned().chain([name.into()]).collect::<Vec<_>>();
+    let status = response.status.unwrap_or(if response.location.is_some() { 302 } else { 200 });
+    if !(200..=599).contains(&status) {
+        preparation.report(Problem::error(key("status"), "must be from 200 to 599"));
+    }
+    if !has_body(status) && !response.body.is_empty() {
+        preparation.report(Problem::error(key("body"), format!("a response with status {status} has no body")));
+    }
+    let mut headers = response.headers.clone();
+    if let Some(location) = &response.location {
+        headers.insert("Location".to_owned(), location.clone());
+    }
+    let typed = headers.keys().any(|name| name.eq_ignore_ascii_case("content-type"));
+    if !response.body.is_empty() && !typed {
+        headers.insert("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned());
+    }
+    let fields = prepare_fields(&headers, &key("headers"), preparation);
+    let Some(pattern) = Pattern::parse(&response.path) else {
+        let problem = Problem::error(key("path"), format!("{:?} is not a path that can be asked for", response.path));
+        preparation.report(problem.with_help("write \"/path\" or \"/begin/*\""));
+        return None;
+    };
+    Some(Rule { pattern, status, fields, body: response.body.clone().into() })
 }
 
 /// What is wrong with a header field of the configuration.

@@ -36,10 +36,10 @@ impl Exchange {
         Self { method, version, target, status: 0, persistent, unread, body_bytes: 0 }
     }
 
-    /// A request that was not understood.
-    pub(super) fn refused() -> Self {
+    /// A request that the handler is not asked about, or not any more.
+    pub(super) fn refused(method: Option<Method>) -> Self {
         Self {
-            method: None,
+            method,
             version: Version::Http11,
             target: None,
             status: 0,

@@ -89,6 +89,8 @@ pub(crate) struct Cache {
     cost: usize,
     capacity: usize,
     trusted_for: Duration,
+    /// What was looked at before is not trusted any more.
+    doubted: Option<Instant>,
     /// For building keys without allocating.
     pub(crate) scratch: Vec<u8>,
 }
@@ -113,13 +115,22 @@ pub(crate) enum Lookup {
 impl Cache {
     /// An empty cache for so many bytes, whose entries are trusted for so long.
     pub(crate) fn new(capacity: usize, trusted_for: Duration) -> Self {
-        Self { slots: HashMap::default(), order: VecDeque::new(), cost: 0, capacity, trusted_for, scratch: Vec::new() }
+        Self {
+            slots: HashMap::default(),
+            order: VecDeque::new(),
+            cost: 0,
+            capacity,
+            trusted_for,
+            doubted: None,
+            scratch: Vec::new(),
+        }
     }
 
     pub(crate) fn look_up(&mut self, key: &[u8], now: Instant) -> Lookup {
         let Some(slot) = self.slots.get_mut(key) else { return Lookup::Unknown };
         slot.used = true;
-        if now.saturating_duration_since(slot.checked) < self.trusted_for {
+        let doubted = self.doubted.is_some_and(|doubted| slot.checked <= doubted);
+        if !doubted && now.saturating_duration_since(slot.checked) < self.trusted_for {
             return Lookup::Trusted(Arc::clone(&slot.file));
         }
         slot.checked = now;
@@ -142,6 +153,11 @@ impl Cache {
             self.slots.insert(key.into(), Slot { file, checked, used: false });
         }
         self.evict();
+    }
+
+    /// Has every entry looked at again: a file was changed through this server, and it may be known by several keys.
+    pub(crate) fn doubt_all(&mut self, now: Instant) {
+        self.doubted = Some(now);
     }
 
     /// Forgets a key.
@@ -179,7 +195,7 @@ mod tests {
     fn file(length: usize) -> Arc<CachedFile> {
         let identity = Identity { device: 1, inode: 2, length: length as u64, modified: Duration::ZERO };
         let (content_type, etag, last_modified) = Default::default();
-        let about = About { identity, content_type, etag, last_modified };
+        let about = About { identity, content_type, coding: None, varies: false, etag, last_modified };
         Arc::new(CachedFile::new(about, vec![b'x'; length].into(), b""))
     }
 
@@ -192,6 +208,9 @@ mod tests {
         assert!(matches!(cache.look_up(b"a", start + Duration::from_millis(999)), Lookup::Trusted(_)));
         assert!(matches!(cache.look_up(b"a", start + Duration::from_secs(1)), Lookup::Doubtful(_)));
         assert!(matches!(cache.look_up(b"a", start + Duration::from_secs(1)), Lookup::Trusted(_)), "by one alone");
+        cache.doubt_all(start + Duration::from_secs(1));
+        assert!(matches!(cache.look_up(b"a", start + Duration::from_millis(1001)), Lookup::Doubtful(_)));
+        assert!(matches!(cache.look_up(b"a", start + Duration::from_millis(1002)), Lookup::Trusted(_)));
         cache.remove(b"a");
         assert!(matches!(cache.look_up(b"a", start), Lookup::Unknown));
         assert_eq!(cache.cost, 0);

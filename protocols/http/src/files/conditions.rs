@@ -137,7 +137,7 @@ impl<B: AsRef<[u8]>> Conditions<B> {
             && self.if_unmodified_since.is_none()
     }
 
-    /// RFC 9110 §13.2.2, step by step, for GET and HEAD.
+    /// RFC 9110 §13.2.2, step by step. For methods other than GET and HEAD, [`Outcome::NotModified`] means 412.
     pub(crate) fn evaluate(&self, method: Method, file: &Validators<'_>) -> Outcome {
         // 1 and 2
         if let Some(tags) = &self.if_match {
@@ -154,7 +154,8 @@ impl<B: AsRef<[u8]>> Conditions<B> {
             if matches(tags.as_ref(), file.etag, Comparison::Weak) {
                 return Outcome::NotModified;
             }
-        } else if let Some(since) = self.if_modified_since.as_ref().and_then(|value| parse_date(value.as_ref()))
+        } else if matches!(method, Method::Get | Method::Head)
+            && let Some(since) = self.if_modified_since.as_ref().and_then(|value| parse_date(value.as_ref()))
             && whole_seconds(file.modified) <= since
         {
             return Outcome::NotModified;

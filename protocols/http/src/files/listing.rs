@@ -1,8 +1,9 @@
-//! A directory as a page.
+//! A directory as a page, or as JSON.
 //!
-//! Responsible for reading the entries and for their HTML. Runs in a job. Nothing is listed that could not be
+//! Responsible for reading the entries and for both forms. Runs in a job. Nothing is listed that could not be
 //! fetched: no dot-files, and no links that lead out of the root.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, UNIX_EPOCH};
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use rustix::fs::{AtFlags, Dir, FileType, OFlags};
 use rustix::io::Errno;
+use serde::Serialize;
 
 use super::open::{Identity, resolve_beneath};
 use crate::date::format_http_date;
@@ -19,6 +21,45 @@ use crate::date::format_http_date;
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same, and the slash.
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
+
+/// How a directory is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// A page.
+    Html,
+    /// An array with one object for each entry.
+    Json,
+}
+
+impl Format {
+    /// What an Accept field prefers: JSON if it names that and not HTML (RFC 9110 §12.5.1).
+    pub(crate) fn preferred(accept: Option<&[u8]>) -> Self {
+        let names = |media_type: &[u8]| {
+            let ranges = accept.unwrap_or_default().split(|byte| *byte == b',');
+            let mut types =
+                ranges.map(|range| range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii());
+            types.any(|range| range.eq_ignore_ascii_case(media_type))
+        };
+        if names(b"application/json") && !names(b"text/html") { Self::Json } else { Self::Html }
+    }
+
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::Html => "text/html; charset=utf-8",
+            Self::Json => "application/json",
+        }
+    }
+}
+
+/// One entry in JSON, as nginx's autoindex names the members.
+#[derive(Serialize)]
+struct Object<'a> {
+    name: Cow<'a, str>,
+    r#type: &'static str,
+    mtime: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+}
 
 /// One entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,9 +111,35 @@ pub(super) fn read(directory: &OwnedFd, limit: usize) -> Result<(Vec<Entry>, boo
     Ok((entries, more))
 }
 
-/// The page for the directory at `path`.
-pub(super) fn html(directory: &OwnedFd, path: &[u8], limit: usize) -> Result<Bytes, Errno> {
+/// The listing of the directory at `path`.
+pub(super) fn page(directory: &OwnedFd, path: &[u8], limit: usize, format: Format) -> Result<Bytes, Errno> {
     let (entries, more) = read(directory, limit)?;
+    Ok(match format {
+        Format::Html => html(&entries, path, more.then_some(limit)),
+        Format::Json => json(&entries),
+    })
+}
+
+fn json(entries: &[Entry]) -> Bytes {
+    let object = |entry: &Entry| {
+        serde_json::to_string(&Object {
+            name: String::from_utf8_lossy(&entry.name),
+            r#type: if entry.is_directory { "directory" } else { "file" },
+            mtime: changed(entry),
+            size: (!entry.is_directory).then_some(entry.length),
+        })
+    };
+    // A struct of strings and numbers always serialises.
+    let objects: Vec<String> = entries.iter().filter_map(|entry| object(entry).ok()).collect();
+    format!("[{}]\n", objects.join(",\n")).into()
+}
+
+fn changed(entry: &Entry) -> String {
+    format_http_date(UNIX_EPOCH.checked_add(entry.modified).unwrap_or(UNIX_EPOCH))
+}
+
+/// `limit` is given where the entries were more than that.
+fn html(entries: &[Entry], path: &[u8], limit: Option<usize>) -> Bytes {
     let title = escape(&format!("/{}", String::from_utf8_lossy(path)));
     let mut page = String::with_capacity(512 + 160 * entries.len());
     let _ = write!(
@@ -86,12 +153,12 @@ pub(super) fn html(directory: &OwnedFd, path: &[u8], limit: usize) -> Result<Byt
     if !path.is_empty() {
         page.push_str("<tr><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
     }
-    for entry in &entries {
+    for entry in entries {
         let slash = if entry.is_directory { "/" } else { "" };
         let reference = percent_encode(&entry.name, UNRESERVED);
         let name = escape(&String::from_utf8_lossy(&entry.name));
         let length = if entry.is_directory { "-".to_owned() } else { entry.length.to_string() };
-        let changed = format_http_date(UNIX_EPOCH.checked_add(entry.modified).unwrap_or(UNIX_EPOCH));
+        let changed = changed(entry);
         let _ = writeln!(
             page,
             "<tr><td><a href=\"./{reference}{slash}\">{name}{slash}</a></td>\
@@ -99,11 +166,11 @@ pub(super) fn html(directory: &OwnedFd, path: &[u8], limit: usize) -> Result<Byt
         );
     }
     page.push_str("</table>\n");
-    if more {
+    if let Some(limit) = limit {
         let _ = writeln!(page, "<p>Only {limit} entries are listed.</p>");
     }
     page.push_str("</body>\n</html>\n");
-    Ok(page.into())
+    page.into()
 }
 
 /// Text as HTML text or attribute value.
@@ -143,12 +210,27 @@ mod tests {
         let names: Vec<_> = entries.iter().map(|entry| String::from_utf8_lossy(&entry.name).into_owned()).collect();
         assert_eq!(names, ["z", "%41&", "a\"><script>", "b", "link"]);
         assert!(!more);
-        let page = String::from_utf8(html(&opened(), b"d/", 10).unwrap().to_vec()).unwrap();
-        assert!(!page.contains("<script>"), "{page}");
-        assert!(page.contains("href=\"./a%22%3E%3Cscript%3E\">a&quot;&gt;&lt;script&gt;</a>"), "{page}");
-        assert!(page.contains("href=\"./%2541%26\""), "{page}");
-        assert!(page.contains("href=\"./z/\">z/</a>"), "{page}");
-        assert!(page.contains("href=\"../\""), "{page}");
+        let html = String::from_utf8(page(&opened(), b"d/", 10, Format::Html).unwrap().to_vec()).unwrap();
+        assert!(!html.contains("<script>"), "{html}");
+        assert!(html.contains("href=\"./a%22%3E%3Cscript%3E\">a&quot;&gt;&lt;script&gt;</a>"), "{html}");
+        assert!(html.contains("href=\"./%2541%26\""), "{html}");
+        assert!(html.contains("href=\"./z/\">z/</a>"), "{html}");
+        assert!(html.contains("href=\"../\""), "{html}");
         assert!(read(&opened(), 2).unwrap().1, "the limit is told");
+        let listed = page(&opened(), b"d/", 10, Format::Json).unwrap();
+        let objects: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+        assert_eq!(objects[0]["type"], "directory");
+        assert_eq!(objects[2]["name"], "a\"><script>");
+        assert_eq!(objects[2]["size"], 1);
+    }
+
+    #[test]
+    fn the_format_follows_accept() {
+        let preferred = |accept: &str| Format::preferred(Some(accept.as_bytes()));
+        assert_eq!(preferred("application/json"), Format::Json);
+        assert_eq!(preferred("text/plain, Application/JSON;q=0.9"), Format::Json);
+        assert_eq!(preferred("text/html, application/json;q=0.9"), Format::Html);
+        assert_eq!(preferred("*/*"), Format::Html);
+        assert_eq!(Format::preferred(None), Format::Html);
     }
 }

@@ -14,6 +14,7 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::cache::CachedFile;
+use super::coding::{Accepted, Coding};
 use super::listing;
 use super::site::Site;
 use crate::date::format_http_date;
@@ -24,6 +25,10 @@ pub(crate) struct Wanted {
     pub(crate) site: Arc<Site>,
     /// The normalised path; see `path`.
     pub(crate) path: Vec<u8>,
+    /// The codings of which a compressed file may be sent instead.
+    pub(crate) codings: Accepted,
+    /// How a directory is to be listed.
+    pub(crate) format: listing::Format,
     /// What the cache holds for the path: if the file has not changed, it need not be read again.
     pub(crate) known: Option<Arc<CachedFile>>,
 }
@@ -34,7 +39,7 @@ pub(crate) enum Found {
     Small(Arc<CachedFile>),
     /// A file that is read while it is sent.
     Large(LargeFile),
-    /// A directory's listing, as HTML.
+    /// A directory's listing, in the format that was wanted.
     Listing(Bytes),
     /// A directory that was asked for without its slash.
     DirectoryWithoutSlash,
@@ -73,6 +78,11 @@ impl Identity {
             modified: Duration::new(seconds, nanoseconds),
         }
     }
+
+    /// A strong entity tag (RFC 9110 §8.8.3).
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{:x}-{:x}-{:x}\"", self.inode, self.length, self.modified.as_nanos())
+    }
 }
 
 /// What a response says about a file.
@@ -80,17 +90,23 @@ impl Identity {
 pub(crate) struct About {
     pub(crate) identity: Identity,
     pub(crate) content_type: String,
+    /// The coding's name, if the file is one compressed beside the original.
+    pub(crate) coding: Option<&'static str>,
+    /// Whether another request for the same path may get another file.
+    pub(crate) varies: bool,
     pub(crate) etag: String,
     pub(crate) last_modified: String,
 }
 
 impl About {
-    fn new(identity: Identity, name: &[u8]) -> Self {
+    fn new(identity: Identity, name: &[u8], coding: Option<Coding>, varies: bool) -> Self {
         let modified = UNIX_EPOCH.checked_add(identity.modified).unwrap_or(UNIX_EPOCH);
         Self {
             identity,
             content_type: content_type(name),
-            etag: format!("\"{:x}-{:x}-{:x}\"", identity.inode, identity.length, identity.modified.as_nanos()),
+            coding: coding.map(|coding| coding.name),
+            varies,
+            etag: identity.etag(),
             last_modified: format_http_date(modified),
         }
     }
@@ -103,11 +119,17 @@ impl About {
     pub(crate) fn write_validators(&self, out: &mut Vec<u8>) {
         write_field(out, "ETag", self.etag.as_bytes());
         write_field(out, "Last-Modified", self.last_modified.as_bytes());
+        if self.varies {
+            write_field(out, "Vary", b"Accept-Encoding");
+        }
     }
 
     /// The fields of the whole file, without its length.
     pub(crate) fn write_fields(&self, out: &mut Vec<u8>) {
         write_field(out, "Content-Type", self.content_type.as_bytes());
+        if let Some(coding) = self.coding {
+            write_field(out, "Content-Encoding", coding.as_bytes());
+        }
         self.write_validators(out);
         write_field(out, "Accept-Ranges", b"bytes");
     }
@@ -147,12 +169,13 @@ fn try_find(wanted: &Wanted) -> Result<Found, Errno> {
     let site = &wanted.site;
     // The root is opened each time, so that one which is replaced (a link that is moved to a new version) takes
     // effect at once.
-    let root = rustix::fs::open(&site.root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let Some(root) = &site.root else { return Ok(Found::Missing) };
+    let root = rustix::fs::open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let path: &[u8] = if wanted.path.is_empty() { b"." } else { &wanted.path };
     let file = open_beneath(&root, path)?;
     let stat = rustix::fs::fstat(&file)?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => describe(file, &stat, &wanted.path, wanted),
+        FileType::RegularFile => regular(file, &stat, &root, &wanted.path, wanted),
         FileType::Directory if !wanted.path.is_empty() && !wanted.path.ends_with(b"/") => {
             Ok(Found::DirectoryWithoutSlash)
         }
@@ -169,7 +192,7 @@ fn directory(directory: &OwnedFd, wanted: &Wanted) -> Result<Found, Errno> {
             Ok(file) => {
                 let stat = rustix::fs::fstat(&file)?;
                 if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
-                    return describe(file, &stat, index.as_bytes(), wanted);
+                    return regular(file, &stat, directory, index.as_bytes(), wanted);
                 }
             }
             Err(Errno::NOENT | Errno::NOTDIR) => {}
@@ -179,15 +202,29 @@ fn directory(directory: &OwnedFd, wanted: &Wanted) -> Result<Found, Errno> {
     if !site.autoindex {
         return Ok(Found::Forbidden);
     }
-    listing::html(directory, &wanted.path, site.listing_entries).map(Found::Listing)
+    listing::page(directory, &wanted.path, site.listing_entries, wanted.format).map(Found::Listing)
 }
 
-fn describe(file: OwnedFd, stat: &Stat, name: &[u8], wanted: &Wanted) -> Result<Found, Errno> {
+/// A file, or a compressed one beside it. `name` is its path from `directory`.
+fn regular(file: OwnedFd, stat: &Stat, directory: &OwnedFd, name: &[u8], wanted: &Wanted) -> Result<Found, Errno> {
+    for coding in wanted.codings.iter() {
+        let sibling = [name, coding.suffix.as_bytes()].concat();
+        if let Ok(file) = open_beneath(directory, &sibling) {
+            let stat = rustix::fs::fstat(&file)?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+                return describe(file, &stat, name, Some(coding), wanted);
+            }
+        }
+    }
+    describe(file, stat, name, None, wanted)
+}
+
+fn describe(file: OwnedFd, stat: &Stat, name: &[u8], coding: Option<Coding>, wanted: &Wanted) -> Result<Found, Errno> {
     let identity = Identity::of(stat);
     if let Some(known) = wanted.known.as_ref().filter(|known| known.about.identity == identity) {
         return Ok(Found::Small(Arc::clone(known)));
     }
-    let about = About::new(identity, name);
+    let about = About::new(identity, name, coding, wanted.site.precompressed);
     if identity.length > wanted.site.cache_file_size {
         let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
         return Ok(Found::Large(LargeFile { file: Arc::new(file), about }));

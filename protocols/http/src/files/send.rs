@@ -20,7 +20,7 @@ use super::range::Span;
 use crate::{Produced, Producer};
 
 /// How much a job reads, in pieces of a buffer each.
-const AHEAD: usize = 4;
+const AHEAD: usize = 16;
 /// How long to wait when the worker pool is full.
 const BUSY: Duration = Duration::from_millis(5);
 

@@ -5,15 +5,25 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::rules::Rule;
+
 /// One site of files.
 #[derive(Debug)]
 pub(crate) struct Site {
-    /// The directory served.
-    pub(crate) root: PathBuf,
+    /// The directory served, if there is one.
+    pub(crate) root: Option<PathBuf>,
     /// The names tried for a directory, in order.
     pub(crate) index: Vec<String>,
     /// Whether a directory without index is listed.
     pub(crate) autoindex: bool,
+    /// Whether compressed files beside the originals are looked for.
+    pub(crate) precompressed: bool,
+    /// Whether PUT and DELETE are served.
+    pub(crate) writable: bool,
+    /// The largest file that may be put, in bytes.
+    pub(crate) max_upload_size: u64,
+    /// Answers without a file; the first that matches is given.
+    pub(crate) rules: Vec<Rule>,
     /// Header lines for each of its responses, each with its CRLF.
     pub(crate) fields: Vec<u8>,
     /// Larger files are not cached, in bytes.

@@ -102,10 +102,23 @@ impl Lab {
         let end = output.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         let head = String::from_utf8(output[..end].to_vec()).unwrap();
         let response = Response { status: head[9..12].parse().unwrap(), head, body: output[end..].to_vec() };
-        let has_body = method != "HEAD" && response::has_body(response.status);
+        let has_body = method != "HEAD" && crate::response::has_body(response.status);
         let length: usize = response.field("Content-Length").map_or(0, |length| length.parse().unwrap());
         assert_eq!(response.body.len(), if has_body { length } else { 0 }, "{method} {target}: {}", response.head);
         response
+    }
+
+    fn put(&mut self, target: &str, fields: &str, body: &[u8]) -> u16 {
+        let mut session = self.connect();
+        let head = format!("PUT {target} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n{fields}\r\n", body.len());
+        let mut stream = TestStream::with_input(head);
+        for piece in body.chunks(100_000) {
+            stream.input.extend_from_slice(piece);
+            let _ = self.environment.advance(&mut *session, &mut stream);
+        }
+        let (output, _) = self.run(&mut *session, &mut stream);
+        let head = String::from_utf8(output).unwrap();
+        head[9..12].parse().unwrap()
     }
 
     fn get(&mut self, target: &str) -> Response {
@@ -338,4 +351,159 @@ fn a_root_that_is_replaced_takes_effect() {
     fs::write(lab.www("index.html"), "new").unwrap();
     assert_eq!(lab.get("/").text(), "new");
     assert!(Path::new(&old).exists());
+}
+
+#[test]
+fn several_ranges_come_in_parts() {
+    let mut lab = Lab::new();
+    let big = big();
+    for (path, content, media_type) in [
+        ("/a.txt", b"0123456789".as_slice(), "text/plain; charset=utf-8"),
+        ("/big.bin", big.as_slice(), "application/octet-stream"),
+    ] {
+        let response = lab.ask("GET", path, "Range: bytes=0-1, 5-7, -2\r\n");
+        assert_eq!(response.status, 206);
+        let boundary = response.field("Content-Type").unwrap().strip_prefix("multipart/byteranges; boundary=").unwrap();
+        assert_eq!(boundary.len(), 32);
+        let length = content.len();
+        let mut expected = Vec::new();
+        for (begin, start, end) in [("", 0, 2), ("\r\n", 5, 8), ("\r\n", length - 2, length)] {
+            // 5-7 and the last two of ten touch; they are one part then.
+            let (start, end) = if length == 10 && start == 5 { (5, 10) } else { (start, end) };
+            if length == 10 && start == 8 {
+                continue;
+            }
+            let head = format!(
+                "{begin}--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: bytes {start}-{}/{length}\r\n\r\n",
+                end - 1
+            );
+            expected.extend_from_slice(head.as_bytes());
+            expected.extend_from_slice(&content[start..end]);
+        }
+        expected.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
+        assert_eq!(String::from_utf8_lossy(&response.body), String::from_utf8_lossy(&expected), "{path}");
+        assert_eq!(response.field("Content-Range"), None);
+    }
+}
+
+#[test]
+fn listings_are_json_for_those_who_ask() {
+    let mut lab = Lab::new();
+    let response = lab.ask("GET", "/list/", "Accept: application/json\r\n");
+    assert_eq!(response.field("Content-Type"), Some("application/json"));
+    assert_eq!(response.field("Vary"), Some("Accept"));
+    assert!(response.text().starts_with("[{\"name\":\"b c.txt\",\"type\":\"file\",\"mtime\":"), "{}", response.text());
+}
+
+#[test]
+fn compressed_files_lie_beside_the_originals() {
+    let mut lab = Lab::configured("[[sites]]\nroot = \"www\"\nprecompressed = true\n");
+    fs::write(lab.www("a.txt.gz"), "gz").unwrap();
+    fs::write(lab.www("index.html.br"), "br").unwrap();
+    for _ in 0..2 {
+        let response = lab.ask("GET", "/a.txt", "Accept-Encoding: gzip, br\r\n");
+        assert_eq!((response.text(), response.field("Content-Encoding")), ("gz", Some("gzip")));
+        assert_eq!(response.field("Content-Type"), Some("text/plain; charset=utf-8"));
+        assert_eq!(response.field("Vary"), Some("Accept-Encoding"));
+        let plain = lab.get("/a.txt");
+        assert_eq!((plain.text(), plain.field("Content-Encoding")), ("0123456789", None));
+        assert_eq!(plain.field("Vary"), Some("Accept-Encoding"));
+        assert_ne!(plain.field("ETag"), response.field("ETag"));
+        assert_eq!(lab.ask("GET", "/", "Accept-Encoding: br\r\n").text(), "br");
+        assert_eq!(lab.ask("GET", "/sub/", "Accept-Encoding: br\r\n").text(), "<p>sub");
+    }
+    assert_eq!(Lab::new().get("/a.txt").field("Vary"), None);
+}
+
+const WRITABLE: &str = "[[sites]]\nroot = \"www\"\nwritable = true\n[limits]\nmax_upload_size = \"4MiB\"\n";
+
+#[test]
+fn files_can_be_put_and_deleted_where_that_is_allowed() {
+    let mut lab = Lab::configured(WRITABLE);
+    assert_eq!(lab.put("/new.txt", "", b"new"), 201);
+    assert_eq!(lab.get("/new.txt").text(), "new");
+    assert_eq!(lab.put("/new.txt", "", b"changed"), 204);
+    assert_eq!(lab.get("/new.txt").text(), "changed", "at once, in spite of the cache");
+    assert_eq!(lab.put("/none", "", b""), 201);
+    assert_eq!(lab.get("/none").text(), "");
+    let large: Vec<u8> = big().into_iter().cycle().take(3_500_000).collect();
+    assert_eq!(lab.put("/sub/deep/large", "", &large), 201);
+    assert!(fs::read(lab.www("sub/deep/large")).unwrap() == large);
+    assert_eq!(lab.ask("DELETE", "/new.txt", "").status, 204);
+    assert_eq!(lab.get("/new.txt").status, 404);
+    assert_eq!(lab.ask("DELETE", "/new.txt", "").status, 404);
+    assert_eq!(lab.ask("OPTIONS", "/", "").field("Allow"), Some(ALLOW_WRITABLE));
+    for (path, status) in [("/", 409), ("/sub", 409), ("/sub/", 409), ("/nowhere/a", 409), ("/.a", 404), ("/../a", 400)]
+    {
+        assert_eq!(lab.put(path, "", b"x"), status, "{path}");
+    }
+    assert_eq!(lab.put("/out", "", b"x"), 409, "a link is not written through");
+    assert_eq!(lab.ask("DELETE", "/sub", "").status, 409);
+    assert_eq!(lab.put("/part", "Content-Range: bytes 0-0/2\r\n", b"x"), 400);
+    assert_eq!(lab.ask("PUT", "/nothing", "").status, 411);
+    assert_eq!(fs::read(lab.directory.path().join("outside")).unwrap(), b"outside");
+    assert_eq!(lab.put("/large", "", &vec![0; 5_000_000]), 413);
+    assert!(Lab::new().put("/a.txt", "", b"x") == 405, "off by default");
+    assert!(temporaries(&lab).is_empty());
+}
+
+#[test]
+fn a_change_may_be_conditional() {
+    let mut lab = Lab::configured(WRITABLE);
+    assert_eq!(lab.put("/a.txt", "If-None-Match: *\r\n", b"x"), 412, "only if it is new");
+    assert_eq!(lab.put("/b.txt", "If-None-Match: *\r\n", b"x"), 201);
+    assert_eq!(lab.put("/c.txt", "If-Match: *\r\n", b"x"), 412);
+    let etag = lab.get("/a.txt").field("ETag").unwrap().to_owned();
+    assert_eq!(lab.ask("DELETE", "/a.txt", "If-Match: \"other\"\r\n").status, 412);
+    assert_eq!(lab.put("/a.txt", &format!("If-Match: {etag}\r\n"), b"x"), 204);
+    assert!(temporaries(&lab).is_empty());
+}
+
+#[test]
+fn an_upload_that_breaks_off_leaves_nothing() {
+    let mut lab = Lab::configured(WRITABLE);
+    let mut session = lab.connect();
+    let head = "PUT /a.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n";
+    let mut stream = TestStream::with_input(head);
+    stream.input.extend(vec![0; 1 << 20]);
+    let _ = lab.environment.advance(&mut *session, &mut stream);
+    assert_eq!(temporaries(&lab).len(), 1);
+    stream.input_finished = true;
+    let (output, _) = lab.run(&mut *session, &mut stream);
+    assert!(output.starts_with(b"HTTP/1.1 400 "));
+    drop(session);
+    assert!(temporaries(&lab).is_empty());
+    assert_eq!(lab.get("/a.txt").text(), "0123456789");
+}
+
+fn temporaries(lab: &Lab) -> Vec<std::ffi::OsString> {
+    let names = |directory: &str| fs::read_dir(lab.www(directory)).unwrap().map(|entry| entry.unwrap().file_name());
+    let temporary = |name: &std::ffi::OsString| name.to_string_lossy().starts_with(".tapster");
+    names("").chain(names("sub/deep")).filter(temporary).collect()
+}
+
+#[test]
+fn configured_answers_come_before_files() {
+    let text = "[[sites]]\nroot = \"www\"\n\
+        [[sites.responses]]\npath = \"/healthz\"\nbody = \"ok\"\n\
+        [[sites.responses]]\npath = \"/sub/*\"\nstatus = 308\nlocation = \"/a.txt\"\n\
+        [[sites.responses]]\npath = \"/old\"\nlocation = \"http://b.test/\"\nheaders = { X-Why = \"moved\" }\n";
+    let mut lab = Lab::configured(text);
+    let response = lab.get("/healthz");
+    assert_eq!((response.status, response.text()), (200, "ok"));
+    assert_eq!(response.field("Content-Type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(lab.ask("HEAD", "/healthz", "").head, response.head);
+    assert_eq!(lab.ask("POST", "/healthz", "").status, 200);
+    assert_eq!(lab.ask("POST", "/a.txt", "").status, 405);
+    let response = lab.get("/sub/index.html");
+    assert_eq!((response.status, response.field("Location")), (308, Some("/a.txt")));
+    let response = lab.get("/old?query");
+    assert_eq!((response.status, response.field("Location")), (302, Some("http://b.test/")));
+    assert_eq!(response.field("X-Why"), Some("moved"));
+    assert_eq!(lab.get("/a.txt").text(), "0123456789");
+}
+
+#[test]
+fn an_idle_connection_is_small() {
+    assert!(size_of::<crate::Connection<Files>>() <= 512, "{}", size_of::<crate::Connection<Files>>());
 }

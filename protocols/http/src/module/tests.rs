@@ -35,7 +35,10 @@ fn an_empty_section_serves_www() {
     assert_eq!(service.streams.len(), 1);
     assert_eq!(service.streams[0].endpoint, Endpoint { address: None, port: 80 });
     assert_eq!(service.streams[0].maximum_connections, 10_000);
-    assert_eq!(service.summary, ["site *, www"]);
+    assert_eq!(service.summary, [format!("site *, {}", directory.path().join("www").display())]);
+    let (service, problems) = prepared(directory.path(), "[[sites]]\n[[sites.responses]]\npath = \"/\"\n");
+    assert_eq!(problems, []);
+    assert_eq!(service.unwrap().summary, ["site *, 1 responses"]);
 }
 
 #[test]
@@ -77,6 +80,16 @@ fn all_problems_are_told_at_once_with_their_keys() {
         hosts = []
         root = "."
         headers = { "Bad Name" = "x", X = "a\nb", Content-Length = "5" }
+        [[sites.responses]]
+        path = "/ok"
+        [[sites.responses]]
+        path = "nowhere"
+        status = 99
+        location = "a\nb"
+        [[sites.responses]]
+        path = "/empty"
+        status = 204
+        body = "not empty"
         [limits]
         max_headers = 0
         send_timeout = "0s"
@@ -98,6 +111,10 @@ fn all_problems_are_told_at_once_with_their_keys() {
             "sites.2.headers.Bad Name",
             "sites.2.headers.Content-Length",
             "sites.2.headers.X",
+            "sites.2.responses.1.status",
+            "sites.2.responses.1.headers.Location",
+            "sites.2.responses.1.path",
+            "sites.2.responses.2.body",
         ]
     );
     assert!(problems[5].message.contains("already that of site 1"), "{}", problems[5].message);
