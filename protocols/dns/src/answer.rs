@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use hickory_proto::op::ResponseCode;
 use smallvec::SmallVec;
 
+use crate::edns::ExtendedError;
 use crate::name::{LookupName, MAXIMUM_NAME};
 use crate::query::Question;
 use crate::zone::{CLASS_IN, Found, Node, RecordSet, RecordType, Zone, Zones};
@@ -57,6 +58,8 @@ impl<'z> Part<'z> {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer<'z> {
     pub(crate) code: ResponseCode,
+    /// Why, where the code alone does not tell (RFC 8914).
+    pub(crate) extended_error: Option<ExtendedError>,
     pub(crate) authoritative: bool,
     pub(crate) answers: SmallVec<[Part<'z>; 2]>,
     pub(crate) authority: Option<Part<'z>>,
@@ -71,12 +74,18 @@ impl<'z> Answer<'z> {
     pub(crate) fn code(code: ResponseCode) -> Self {
         Self {
             code,
+            extended_error: None,
             authoritative: false,
             answers: SmallVec::new(),
             authority: None,
             additional: SmallVec::new(),
             glue: 0,
         }
+    }
+
+    /// A refusal.
+    fn refused(error: ExtendedError) -> Self {
+        Self { extended_error: Some(error), ..Self::code(ResponseCode::Refused) }
     }
 
     /// A name or record set that does not exist: the SOA record says for how long (RFC 2308 §2).
@@ -93,14 +102,14 @@ pub(crate) fn answer<'z>(zones: &'z Zones, question: &Question<'_>) -> Answer<'z
         // A meta-type of messages is no question (RFC 6891 §6.1.1, RFC 8945 §4.2).
         RecordType::OPT | RecordType::TSIG => return Answer::code(ResponseCode::FormErr),
         // Zones are not transferred.
-        RecordType::AXFR | RecordType::IXFR => return Answer::code(ResponseCode::Refused),
+        RecordType::AXFR | RecordType::IXFR => return Answer::refused(ExtendedError::NotSupported),
         _ => {}
     }
     if question.class != CLASS_IN && question.class != CLASS_ANY {
-        return Answer::code(ResponseCode::Refused);
+        return Answer::refused(ExtendedError::NotSupported);
     }
     let Some(zone) = zones.find(&question.name, question.kind) else {
-        return Answer::code(ResponseCode::Refused);
+        return Answer::refused(ExtendedError::NotAuthoritative);
     };
     let mut answer = Answer::code(ResponseCode::NoError);
     answer.authoritative = true;

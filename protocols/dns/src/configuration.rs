@@ -17,6 +17,11 @@ pub struct Configuration {
     pub listen: Vec<ListenAddress>,
     /// The zones that are served. Names outside of them are refused.
     pub zones: Vec<ZoneConfiguration>,
+    /// The name server's identifier, for clients that ask by NSID (RFC 5001); up to 128 bytes. Nothing: not told.
+    pub identity: Option<String>,
+    /// The secret of DNS cookies (RFC 9018 §5), 32 hexadecimal digits; servers that share an address need the same one.
+    /// Nothing: made at random at each start and reload.
+    pub cookie_secret: Option<String>,
     /// Time-outs and limits.
     pub limits: Limits,
 }

@@ -8,6 +8,8 @@
 
 mod answer;
 mod configuration;
+mod cookie;
+mod edns;
 mod metrics;
 mod module;
 mod name;

@@ -2,7 +2,7 @@
 //!
 //! Responsible for checking the configuration, loading the zones and handing out the listeners.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -12,6 +12,7 @@ use tapster_service::{
 };
 
 use crate::configuration::{Configuration, Limits};
+use crate::cookie::Secret;
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::server::Server;
@@ -21,6 +22,8 @@ use crate::zone::{self, Zones};
 
 /// The standard port (RFC 1035 §4.2).
 const PORT: u16 = 53;
+/// The longest identity, in bytes: an OPT record must fit into the smallest response.
+const MAXIMUM_IDENTITY: usize = 128;
 
 /// An authoritative name server: the section `[services.dns]`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +53,20 @@ impl Module for Dns {
     ) -> Option<Service> {
         let limits = &configuration.limits;
         check_limits(limits, preparation);
+        let secret = OnceLock::new();
+        if let Some(text) = &configuration.cookie_secret {
+            match Secret::from_text(text) {
+                Some(known) => drop(secret.set(known)),
+                None => preparation.report(Problem::error(
+                    [PathElement::from("cookie_secret")],
+                    "a cookie secret has 32 hexadecimal digits",
+                )),
+            }
+        }
+        if configuration.identity.as_ref().is_some_and(|identity| identity.len() > MAXIMUM_IDENTITY) {
+            let message = format!("an identity has at most {MAXIMUM_IDENTITY} bytes");
+            preparation.report(Problem::error([PathElement::from("identity")], message));
+        }
         let mut zones = Zones::default();
         let mut summary = Vec::new();
         if configuration.zones.is_empty() {
@@ -70,7 +87,13 @@ impl Module for Dns {
         if preparation.failed() {
             return None;
         }
-        let server = Arc::new(Server { zones, metrics: metrics.clone(), udp_payload_size: limits.udp_payload_size });
+        let server = Arc::new(Server {
+            zones,
+            metrics: metrics.clone(),
+            udp_payload_size: limits.udp_payload_size,
+            identity: configuration.identity.clone(),
+            secret,
+        });
         let endpoints = endpoints(&configuration.listen, PORT);
         let tcp = Tcp::new(Arc::clone(&server), limits);
         let streams = endpoints

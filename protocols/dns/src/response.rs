@@ -7,8 +7,9 @@
 //! encoder slow (CVE-2024-8508).
 
 use crate::answer::{Answer, Owner, Part};
-use crate::query::{Edns, Flags, HEADER, Header};
-use crate::zone::{QUESTION_NAME, RecordSet, RecordType};
+use crate::edns::ResponseEdns;
+use crate::query::{Flags, HEADER, Header};
+use crate::zone::{QUESTION_NAME, RecordSet};
 
 /// How many places of names are remembered.
 const MAXIMUM_PLACES: usize = 32;
@@ -16,33 +17,6 @@ const MAXIMUM_PLACES: usize = 32;
 const MAXIMUM_OFFSET: usize = 0x3fff;
 /// How many pointers in a row are followed. Ours point backwards to a place that was written, so this is never reached.
 const MAXIMUM_POINTERS: usize = 16;
-/// Octets of an OPT record without options.
-const OPT: usize = 11;
-/// Octets of an edns-tcp-keepalive option (RFC 7828 §3.1).
-const KEEPALIVE: usize = 6;
-
-/// What a response says by EDNS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ResponseEdns {
-    /// The largest message over UDP that we take, in octets.
-    pub(crate) payload_size: u16,
-    /// Copied from the query (RFC 3225 §3).
-    pub(crate) dnssec_ok: bool,
-    /// In units of 100 ms (RFC 7828 §3.1).
-    pub(crate) keepalive: Option<u16>,
-}
-
-impl ResponseEdns {
-    /// The OPT record of a response to a query with `edns`.
-    pub(crate) fn to(edns: &Edns, payload_size: u16, keepalive: Option<u16>) -> Self {
-        Self { payload_size, dnssec_ok: edns.dnssec_ok, keepalive: keepalive.filter(|_| edns.keepalive) }
-    }
-
-    fn length(self) -> usize {
-        OPT + self.keepalive.map_or(0, |_| KEEPALIVE)
-    }
-}
-
 /// What was encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoded {
@@ -51,7 +25,7 @@ pub(crate) struct Encoded {
 
 /// Appends a response of at most `limit` octets to `buffer`. The question is given in wire format.
 ///
-/// The header, question and OPT record are always written: they are at most 12 + 259 + 17 octets, and any limit is 512
+/// The header, question and OPT record are always written: they are at most 12 + 259 + 187 octets, and any limit is 512
 /// at least.
 pub(crate) fn encode(
     buffer: &mut Vec<u8>,
@@ -59,7 +33,7 @@ pub(crate) fn encode(
     header: Header,
     question: Option<&[u8]>,
     answer: &Answer<'_>,
-    edns: Option<ResponseEdns>,
+    edns: Option<&ResponseEdns<'_>>,
 ) -> Encoded {
     let limit = limit - edns.map_or(0, ResponseEdns::length).min(limit);
     let mut writer = Writer { start: buffer.len(), buffer, limit, places: [0; MAXIMUM_PLACES], count: 0 };
@@ -80,7 +54,7 @@ pub(crate) fn encode(
     // The extended code's upper bits stand in the OPT record (RFC 6891 §6.1.3).
     let code = u16::from(answer.code);
     if let Some(edns) = edns {
-        writer.opt(edns, code);
+        edns.write(writer.buffer, code);
         additionals = additionals.saturating_add(1);
     }
     let mut flags = header.flags.response() | code & 0xf;
@@ -250,21 +224,6 @@ impl Writer<'_> {
         let length = name.first();
         let places = places.iter().map(|place| usize::from(*place));
         places.filter(|place| message.get(*place) == length).find(|place| stands_at(message, *place, name))
-    }
-
-    fn opt(&mut self, edns: ResponseEdns, code: u16) {
-        let extended = u8::try_from(code >> 4).unwrap_or(0);
-        let options = edns.length() - OPT;
-        self.buffer.push(0);
-        self.buffer.extend(RecordType::OPT.0.to_be_bytes());
-        self.buffer.extend(edns.payload_size.to_be_bytes());
-        // Extended code, version 0, and the flags, of which only DO is defined.
-        self.buffer.extend([extended, 0, if edns.dnssec_ok { 0x80 } else { 0 }, 0]);
-        self.buffer.extend(u16::try_from(options).unwrap_or(0).to_be_bytes());
-        if let Some(timeout) = edns.keepalive {
-            self.buffer.extend([0, 11, 0, 2]);
-            self.buffer.extend(timeout.to_be_bytes());
-        }
     }
 }
 

@@ -22,10 +22,11 @@ impl Udp {
 }
 
 impl DatagramService for Udp {
-    fn receive(&mut self, datagram: Datagram<'_>, socket: &mut dyn DatagramSocket, _: &mut Context<'_>) {
+    fn receive(&mut self, datagram: Datagram<'_>, socket: &mut dyn DatagramSocket, cx: &mut Context<'_>) {
         self.buffer.clear();
         let via = Via::Udp { payload_limit: socket.payload_limit(datagram.remote.ip()) };
-        self.server.respond(datagram.payload, via, &mut self.buffer);
+        let client = self.server.client(via, datagram.remote.ip(), cx);
+        self.server.respond(datagram.payload, &client, &mut self.buffer);
         // The client asks again if the response is lost, here or anywhere else.
         if !self.buffer.is_empty() && socket.send(datagram.local, datagram.remote, &self.buffer).is_err() {
             self.server.metrics.unsent();

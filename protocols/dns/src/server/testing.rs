@@ -9,7 +9,13 @@ use crate::zone::testing::{EXAMPLE, zones};
 /// A server of these zones.
 pub(crate) fn server(zones: Zones) -> Server {
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    Server { zones, metrics, udp_payload_size: 1232 }
+    Server { zones, metrics, udp_payload_size: 1232, identity: Some("here".to_owned()), secret: OnceLock::new() }
+}
+
+/// The client of RFC 9018, appendix A.1.
+pub(crate) fn client(via: Via) -> Client {
+    let secret = Secret::from_text("e5e973e5a6b2a43f48e7dc849e37bfcf").unwrap();
+    Client { via, address: "198.51.100.100".parse().unwrap(), time: 0x5cf7_9f11, secret }
 }
 
 /// A server of the example zone.
@@ -27,14 +33,14 @@ pub(crate) fn query(name: &str, kind: RecordType) -> Message {
 /// What is answered to octets over UDP.
 pub(crate) fn respond(server: &Server, packet: &[u8]) -> Option<Message> {
     let mut buffer = Vec::new();
-    server.respond(packet, Via::Udp { payload_limit: 65_507 }, &mut buffer);
+    server.respond(packet, &client(Via::Udp { payload_limit: 65_507 }), &mut buffer);
     (!buffer.is_empty()).then(|| Message::from_vec(&buffer).unwrap())
 }
 
 /// What is answered to a query over TCP, where everything fits.
 pub(crate) fn respond_tcp(server: &Server, message: &Message) -> Message {
     let mut buffer = Vec::new();
-    server.respond(&message.to_vec().unwrap(), Via::Tcp { keepalive: 100 }, &mut buffer);
+    server.respond(&message.to_vec().unwrap(), &client(Via::Tcp { keepalive: 100 }), &mut buffer);
     Message::from_vec(&buffer).unwrap()
 }
 
