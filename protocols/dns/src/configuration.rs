@@ -2,6 +2,7 @@
 //!
 //! Responsible for the keys, their defaults and their units.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +18,12 @@ pub struct Configuration {
     pub listen: Vec<ListenAddress>,
     /// The zones that are served. Names outside of them are refused.
     pub zones: Vec<ZoneConfiguration>,
-    /// The name server's identifier, for clients that ask by NSID (RFC 5001); up to 128 bytes. Nothing: not told.
+    /// Addresses that are answered for every name that is in no zone, for labs. Empty: such names are refused.
+    pub catch_all: Vec<IpAddr>,
+    /// What is told as `version.bind` (RFC 4892), up to 255 bytes. Nothing: it is refused.
+    pub version: Option<String>,
+    /// The name server's identifier, for clients that ask by NSID (RFC 5001) or for `id.server` (RFC 4892), up to 128
+    /// bytes. Nothing: not told.
     pub identity: Option<String>,
     /// The secret of DNS cookies (RFC 9018 §5), 32 hexadecimal digits; servers that share an address need the same one.
     /// Nothing: made at random at each start and reload.

@@ -16,6 +16,7 @@ mod name;
 mod query;
 mod response;
 mod server;
+mod sources;
 mod tcp;
 mod udp;
 mod zone;

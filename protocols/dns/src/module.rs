@@ -16,6 +16,7 @@ use crate::cookie::Secret;
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::server::Server;
+use crate::sources::{About, Sources};
 use crate::tcp::Tcp;
 use crate::udp::Udp;
 use crate::zone::{self, Zones};
@@ -24,6 +25,8 @@ use crate::zone::{self, Zones};
 const PORT: u16 = 53;
 /// The longest identity, in bytes: an OPT record must fit into the smallest response.
 const MAXIMUM_IDENTITY: usize = 128;
+/// The longest version, in bytes: a character-string (RFC 1035 §3.3).
+const MAXIMUM_VERSION: usize = 255;
 
 /// An authoritative name server: the section `[services.dns]`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,13 +66,18 @@ impl Module for Dns {
                 )),
             }
         }
-        if configuration.identity.as_ref().is_some_and(|identity| identity.len() > MAXIMUM_IDENTITY) {
-            let message = format!("an identity has at most {MAXIMUM_IDENTITY} bytes");
-            preparation.report(Problem::error([PathElement::from("identity")], message));
+        for (key, text, longest) in [
+            ("identity", &configuration.identity, MAXIMUM_IDENTITY),
+            ("version", &configuration.version, MAXIMUM_VERSION),
+        ] {
+            if text.as_ref().is_some_and(|text| text.len() > longest) {
+                let message = format!("{key} has at most {longest} bytes");
+                preparation.report(Problem::error([PathElement::from(key)], message));
+            }
         }
         let mut zones = Zones::default();
         let mut summary = Vec::new();
-        if configuration.zones.is_empty() {
+        if configuration.zones.is_empty() && configuration.catch_all.is_empty() {
             let problem = Problem::error([PathElement::from("zones")], "no zone is served: every query is refused");
             preparation.report(problem.as_warning().with_help("add zones = [{ name = \"…\", file = \"…\" }]"));
         }
@@ -84,11 +92,16 @@ impl Module for Dns {
                 zones.insert(loaded);
             }
         }
+        if !configuration.catch_all.is_empty() {
+            summary.push("addresses for every other name".to_owned());
+        }
         if preparation.failed() {
             return None;
         }
+        let about = About::new(configuration.version.as_deref(), configuration.identity.as_deref());
+        let sources = Sources::new(zones, about, &configuration.catch_all);
         let server = Arc::new(Server {
-            zones,
+            sources,
             metrics: metrics.clone(),
             udp_payload_size: limits.udp_payload_size,
             identity: configuration.identity.clone(),

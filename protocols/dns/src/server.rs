@@ -1,7 +1,7 @@
 //! From a message to its response.
 //!
 //! Responsible for putting the parts together, for both transports alike: read, answer, encode, count. A pure function
-//! of the zones and the message but for the counters.
+//! of the sources and the message but for the counters.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -16,7 +16,7 @@ use crate::edns::ResponseEdns;
 use crate::metrics::{Metrics, Transport};
 use crate::query::{self, Edns, Header, Question, Refusal};
 use crate::response;
-use crate::zone::Zones;
+use crate::sources::Sources;
 
 /// The smallest size of a message over UDP that every client takes (RFC 1035 §4.2.1, RFC 6891 §6.2.3).
 const MINIMUM_UDP_SIZE: u16 = 512;
@@ -43,7 +43,7 @@ pub(crate) enum Via {
 /// The name server.
 #[derive(Debug)]
 pub(crate) struct Server {
-    pub(crate) zones: Zones,
+    pub(crate) sources: Sources,
     pub(crate) metrics: Metrics,
     /// The largest response over UDP, in octets; also told to clients.
     pub(crate) udp_payload_size: u16,
@@ -102,7 +102,7 @@ impl Server {
         let answer = if edns.is_some_and(|edns| edns.version > 0) {
             Answer::code(ResponseCode::BADVERS)
         } else {
-            answer::answer(&self.zones, question)
+            answer::answer(&self.sources, question)
         };
         self.encode(header, Some(question.wire), &answer, edns, client, buffer);
     }

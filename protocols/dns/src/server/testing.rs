@@ -4,12 +4,20 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::*;
+use crate::sources::About;
+use crate::zone::Zones;
 use crate::zone::testing::{EXAMPLE, zones};
+
+/// Zones and nothing else to answer from.
+pub(crate) fn sources(texts: &[(&str, &str)]) -> Sources {
+    Sources::new(zones(texts), About::default(), &[])
+}
 
 /// A server of these zones.
 pub(crate) fn server(zones: Zones) -> Server {
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    Server { zones, metrics, udp_payload_size: 1232, identity: Some("here".to_owned()), secret: OnceLock::new() }
+    let sources = Sources::new(zones, About::default(), &[]);
+    Server { sources, metrics, udp_payload_size: 1232, identity: Some("here".to_owned()), secret: OnceLock::new() }
 }
 
 /// The client of RFC 9018, appendix A.1.
@@ -46,16 +54,19 @@ pub(crate) fn respond_tcp(server: &Server, message: &Message) -> Message {
 
 /// The answer to a question about the example zone, as lines.
 pub(crate) fn ask(name: &str, kind: RecordType) -> Vec<String> {
-    let zones = zones(&[("example.test", EXAMPLE)]);
-    ask_of(&zones, name, kind)
+    ask_of(&sources(&[("example.test", EXAMPLE)]), name, kind)
 }
 
 /// The answer to a question, as lines: code and AA, then each record with its section.
-pub(crate) fn ask_of(zones: &Zones, name: &str, kind: RecordType) -> Vec<String> {
-    let query = query(name, kind);
+pub(crate) fn ask_of(sources: &Sources, name: &str, kind: RecordType) -> Vec<String> {
+    ask_query(sources, &query(name, kind))
+}
+
+/// The answer to a query, as lines.
+pub(crate) fn ask_query(sources: &Sources, query: &Message) -> Vec<String> {
     let wire = query.to_vec().unwrap();
     let Ok((header, read)) = query::read(&wire) else { panic!("the query was not read") };
-    let answer = answer::answer(zones, &read.question);
+    let answer = answer::answer(sources, &read.question);
     let mut buffer = Vec::new();
     response::encode(&mut buffer, 65_535, header, Some(read.question.wire), &answer, None);
     let message = Message::from_vec(&buffer).unwrap();
