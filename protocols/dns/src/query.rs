@@ -95,6 +95,7 @@ pub(crate) enum Silence {
 }
 
 /// Reads a message up to its question, and to the OPT record.
+#[inline]
 pub(crate) fn read(packet: &[u8]) -> Result<(Header, Query<'_>), Refusal<'_>> {
     let header = header(packet).map_err(Refusal::Silence)?;
     if header.flags.opcode() != 0 {
@@ -142,6 +143,7 @@ fn header(packet: &[u8]) -> Result<Header, Silence> {
 }
 
 /// The question, and what follows it. Its name cannot be compressed: no name comes before it.
+#[inline]
 fn question(packet: &[u8]) -> Option<(Question<'_>, &[u8])> {
     let rest = packet.get(HEADER..)?;
     let name = LookupName::read(rest).ok()?;

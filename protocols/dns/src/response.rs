@@ -36,7 +36,8 @@ pub(crate) fn encode(
     edns: Option<&ResponseEdns<'_>>,
 ) -> Encoded {
     let limit = limit - edns.map_or(0, ResponseEdns::length).min(limit);
-    let mut writer = Writer { start: buffer.len(), buffer, limit, places: [0; MAXIMUM_PLACES], count: 0 };
+    let mut writer =
+        Writer { start: buffer.len(), buffer, limit, places: [Place::default(); MAXIMUM_PLACES], count: 0 };
     writer.buffer.extend(header.id.to_be_bytes());
     writer.buffer.extend([0; HEADER - 2]);
     if let Some(question) = question {
@@ -75,9 +76,22 @@ struct Writer<'b> {
     start: usize,
     /// How long the message may become.
     limit: usize,
-    /// Offsets of labels in the message, each the start of a name.
-    places: [u16; MAXIMUM_PLACES],
+    places: [Place; MAXIMUM_PLACES],
     count: usize,
+}
+
+/// Where a name starts in the message.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    offset: u16,
+    /// Of the name that starts here, see [`tag`].
+    tag: u16,
+}
+
+/// The length of a name's first label and its first letter in lower case: enough to tell most names apart, without
+/// going to where they stand.
+fn tag(name: &[u8]) -> u16 {
+    name.first_chunk().map_or(0, |[length, letter]| u16::from_be_bytes([*length, letter.to_ascii_lowercase()]))
 }
 
 impl Writer<'_> {
@@ -190,7 +204,7 @@ impl Writer<'_> {
                 self.buffer.extend(pointer);
                 return (rest.len() == name.len()).then_some(pointer);
             }
-            self.remember(offset + name.len() - rest.len());
+            self.remember(offset + name.len() - rest.len(), rest);
             let label = usize::from(*length).min(after.len());
             self.buffer.extend_from_slice(rest.get(..=label).unwrap_or(rest));
             rest = after.get(label..).unwrap_or_default();
@@ -199,9 +213,10 @@ impl Writer<'_> {
         None
     }
 
-    fn remember(&mut self, offset: usize) {
+    /// Remembers that `name` starts at an offset in the message.
+    fn remember(&mut self, offset: usize, name: &[u8]) {
         if let (Ok(offset @ 0..=0x3fff), Some(place)) = (u16::try_from(offset), self.places.get_mut(self.count)) {
-            *place = offset;
+            *place = Place { offset, tag: tag(name) };
             self.count += 1;
         }
     }
@@ -210,7 +225,7 @@ impl Writer<'_> {
         let mut offset = HEADER;
         let mut rest = question;
         while let [length @ 1..=63, after @ ..] = rest {
-            self.remember(offset);
+            self.remember(offset, rest);
             offset += 1 + usize::from(*length);
             rest = after.get(usize::from(*length)..).unwrap_or_default();
         }
@@ -219,11 +234,9 @@ impl Writer<'_> {
     /// The place of a name in the message, if it is remembered.
     fn find(&self, name: &[u8]) -> Option<usize> {
         let message = self.buffer.get(self.start..)?;
-        let places = self.places.get(..self.count)?;
-        // Most places are told apart by the length of their first label.
-        let length = name.first();
-        let places = places.iter().map(|place| usize::from(*place));
-        places.filter(|place| message.get(*place) == length).find(|place| stands_at(message, *place, name))
+        let tag = tag(name);
+        let places = self.places.get(..self.count)?.iter().filter(|place| place.tag == tag);
+        places.map(|place| usize::from(place.offset)).find(|offset| stands_at(message, *offset, name))
     }
 }
 
