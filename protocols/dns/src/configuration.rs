@@ -53,6 +53,12 @@ pub struct Limits {
     /// The largest response over UDP, in bytes, 512 to 4096; also what clients are told by EDNS (RFC 6891 §6.2.3).
     /// Longer responses are truncated, and the client asks again over TCP. 1232 fits any path (IPv6's 1280).
     pub udp_payload_size: u16,
+    /// How many alike responses go to one network (/24 or /56) each second over UDP; 0 is any number. A defence against
+    /// forged queries, needed where clients are not neighbours.
+    pub responses_per_second: u32,
+    /// Of the responses beyond `responses_per_second`, every so many is sent cut short, so that a real client asks again
+    /// over TCP; the others are dropped. 0: all are dropped.
+    pub slip: u32,
     /// How many TCP connections may be open at once, at least 1, at each address that is listened on.
     pub tcp_connections: usize,
     /// How many queries are answered on one TCP connection before it is closed; 0 is any number.
@@ -71,6 +77,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             udp_payload_size: 1232,
+            responses_per_second: 0,
+            slip: 2,
             tcp_connections: 1000,
             tcp_queries: 0,
             tcp_idle_timeout: Duration::from_secs(10),

@@ -47,6 +47,16 @@ impl Secret {
         }
         cookie
     }
+
+    /// A hash of two parts that nobody else can work out; unlike that of any cookie.
+    pub(crate) fn hash(&self, first: &[u8; 8], second: &[u8]) -> u64 {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(first);
+        // Where a cookie has its version.
+        hasher.write(&[0; 4]);
+        hasher.write(second);
+        hasher.finish()
+    }
 }
 
 impl std::fmt::Debug for Secret {

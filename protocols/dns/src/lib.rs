@@ -14,6 +14,7 @@ mod metrics;
 mod module;
 mod name;
 mod query;
+mod rate;
 mod response;
 mod server;
 mod sources;

@@ -117,7 +117,7 @@ impl Module for Dns {
                 service: Box::new(tcp.clone()),
             })
             .collect();
-        let datagrams = vec![DatagramBinding { endpoints, service: Box::new(Udp::new(server)) }];
+        let datagrams = vec![DatagramBinding { endpoints, service: Box::new(Udp::new(server, limits)) }];
         Some(Service { streams, datagrams, summary })
     }
 }
