@@ -1,6 +1,6 @@
 //! What is answered to a question (RFC 1034 §4.3.2).
 //!
-//! Responsible for the choice: a pure function of the zones and the question. Not for how an answer is encoded, nor
+//! Responsible for the choice: a pure function of the sources and the question. Not for how an answer is encoded, nor
 //! for how much of it fits: that is [`crate::response`].
 
 use std::borrow::Cow;
@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use hickory_proto::op::ResponseCode;
 use smallvec::SmallVec;
 
+use crate::edns::ExtendedError;
 use crate::name::{LookupName, MAXIMUM_NAME};
 use crate::query::Question;
-use crate::zone::{CLASS_IN, Found, Node, RecordSet, RecordType, Zone, Zones};
+use crate::sources::Sources;
+use crate::zone::{CLASS_CHAOS, CLASS_IN, Found, Node, RecordSet, RecordType, Zone};
 
 /// QCLASS "any" (RFC 1035 §3.2.5).
 const CLASS_ANY: u16 = 255;
@@ -57,6 +59,8 @@ impl<'z> Part<'z> {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer<'z> {
     pub(crate) code: ResponseCode,
+    /// Why, where the code alone does not tell (RFC 8914).
+    pub(crate) extended_error: Option<ExtendedError>,
     pub(crate) authoritative: bool,
     pub(crate) answers: SmallVec<[Part<'z>; 2]>,
     pub(crate) authority: Option<Part<'z>>,
@@ -71,12 +75,24 @@ impl<'z> Answer<'z> {
     pub(crate) fn code(code: ResponseCode) -> Self {
         Self {
             code,
+            extended_error: None,
             authoritative: false,
             answers: SmallVec::new(),
             authority: None,
             additional: SmallVec::new(),
             glue: 0,
         }
+    }
+
+    /// An authoritative answer of one record set, or of none, which no zone's SOA record limits.
+    fn of(set: Option<&'z RecordSet>) -> Self {
+        let answers = set.map(|set| Part::new(Owner::Question, set)).into_iter().collect();
+        Self { authoritative: true, answers, ..Self::code(ResponseCode::NoError) }
+    }
+
+    /// A refusal.
+    fn refused(error: ExtendedError) -> Self {
+        Self { extended_error: Some(error), ..Self::code(ResponseCode::Refused) }
     }
 
     /// A name or record set that does not exist: the SOA record says for how long (RFC 2308 §2).
@@ -88,25 +104,44 @@ impl<'z> Answer<'z> {
 }
 
 /// Answers a question.
-pub(crate) fn answer<'z>(zones: &'z Zones, question: &Question<'_>) -> Answer<'z> {
+pub(crate) fn answer<'z>(sources: &'z Sources, question: &Question<'_>) -> Answer<'z> {
     match question.kind {
         // A meta-type of messages is no question (RFC 6891 §6.1.1, RFC 8945 §4.2).
         RecordType::OPT | RecordType::TSIG => return Answer::code(ResponseCode::FormErr),
         // Zones are not transferred.
-        RecordType::AXFR | RecordType::IXFR => return Answer::code(ResponseCode::Refused),
+        RecordType::AXFR | RecordType::IXFR => return Answer::refused(ExtendedError::NotSupported),
         _ => {}
     }
-    if question.class != CLASS_IN && question.class != CLASS_ANY {
-        return Answer::code(ResponseCode::Refused);
+    match question.class {
+        CLASS_IN | CLASS_ANY => {}
+        CLASS_CHAOS => return about(sources, question),
+        _ => return Answer::refused(ExtendedError::NotSupported),
     }
-    let Some(zone) = zones.find(&question.name, question.kind) else {
-        return Answer::code(ResponseCode::Refused);
+    let Some(zone) = sources.zones.find(&question.name, question.kind) else {
+        return catch_all(sources, question);
     };
     let mut answer = Answer::code(ResponseCode::NoError);
     answer.authoritative = true;
     follow(zone, question, &mut answer);
     add_addresses(zone, &mut answer);
     answer
+}
+
+/// What the server tells about itself (RFC 4892 §2), if it does.
+fn about<'z>(sources: &'z Sources, question: &Question<'_>) -> Answer<'z> {
+    match sources.about(&question.name) {
+        Some(set) => Answer::of(Some(set).filter(|_| matches!(question.kind, RecordType::TXT | RecordType::ANY))),
+        None => Answer::refused(ExtendedError::NotSupported),
+    }
+}
+
+/// The answer for a name that is in no zone.
+fn catch_all<'z>(sources: &'z Sources, question: &Question<'_>) -> Answer<'z> {
+    let sets = sources.catch_all();
+    if sets.is_empty() {
+        return Answer::refused(ExtendedError::NotAuthoritative);
+    }
+    Answer::of(sets.iter().find(|set| question.kind == RecordType::ANY || set.kind() == question.kind))
 }
 
 /// RFC 1034 §4.3.2 step 3, and again from there for each alias.
@@ -141,7 +176,7 @@ fn follow<'z>(zone: &'z Zone, question: &Question<'_>, answer: &mut Answer<'z>) 
                     answer.code = ResponseCode::YXDomain;
                     return;
                 };
-                let cname = RecordSet::new(RecordType::CNAME, set.ttl(), [target.as_slice()]);
+                let cname = RecordSet::new(CLASS_IN, RecordType::CNAME, set.ttl(), [target.as_slice()]);
                 answer.answers.push(Part { owner, set: Cow::Owned(cname) });
                 Cow::Owned(target)
             }

@@ -2,6 +2,7 @@
 //!
 //! Responsible for the keys, their defaults and their units.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,16 @@ pub struct Configuration {
     pub listen: Vec<ListenAddress>,
     /// The zones that are served. Names outside of them are refused.
     pub zones: Vec<ZoneConfiguration>,
+    /// Addresses that are answered for every name that is in no zone, for labs. Empty: such names are refused.
+    pub catch_all: Vec<IpAddr>,
+    /// What is told as `version.bind` (RFC 4892), up to 255 bytes. Nothing: it is refused.
+    pub version: Option<String>,
+    /// The name server's identifier, for clients that ask by NSID (RFC 5001) or for `id.server` (RFC 4892), up to 128
+    /// bytes. Nothing: not told.
+    pub identity: Option<String>,
+    /// The secret of DNS cookies (RFC 9018 §5), 32 hexadecimal digits; servers that share an address need the same one.
+    /// Nothing: made at random at each start and reload.
+    pub cookie_secret: Option<String>,
     /// Time-outs and limits.
     pub limits: Limits,
 }
@@ -42,6 +53,12 @@ pub struct Limits {
     /// The largest response over UDP, in bytes, 512 to 4096; also what clients are told by EDNS (RFC 6891 §6.2.3).
     /// Longer responses are truncated, and the client asks again over TCP. 1232 fits any path (IPv6's 1280).
     pub udp_payload_size: u16,
+    /// How many alike responses go to one network (/24 or /56) each second over UDP; 0 is any number. A defence against
+    /// forged queries, needed where clients are not neighbours.
+    pub responses_per_second: u32,
+    /// Of the responses beyond `responses_per_second`, every so many is sent cut short, so that a real client asks again
+    /// over TCP; the others are dropped. 0: all are dropped.
+    pub slip: u32,
     /// How many TCP connections may be open at once, at least 1, at each address that is listened on.
     pub tcp_connections: usize,
     /// How many queries are answered on one TCP connection before it is closed; 0 is any number.
@@ -60,6 +77,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             udp_payload_size: 1232,
+            responses_per_second: 0,
+            slip: 2,
             tcp_connections: 1000,
             tcp_queries: 0,
             tcp_idle_timeout: Duration::from_secs(10),

@@ -8,12 +8,16 @@
 
 mod answer;
 mod configuration;
+mod cookie;
+mod edns;
 mod metrics;
 mod module;
 mod name;
 mod query;
+mod rate;
 mod response;
 mod server;
+mod sources;
 mod tcp;
 mod udp;
 mod zone;

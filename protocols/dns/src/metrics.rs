@@ -68,6 +68,8 @@ pub struct Metrics {
     short: IntCounter,
     is_response: IntCounter,
     unsent: IntCounter,
+    rate_limited: IntCounter,
+    slipped: IntCounter,
     tcp_idle: IntCounter,
     tcp_slow: IntCounter,
 }
@@ -88,9 +90,12 @@ impl Metrics {
         let response_bytes = counters("tapster_dns_response_bytes_total", "Bytes of responses", &["transport"])?;
         let truncated = counters("tapster_dns_truncated_total", "Responses cut short", &["transport"])?;
         let responses = counters("tapster_dns_responses_total", "Responses, by code", &["code"])?;
-        let dropped = counters("tapster_dns_dropped_total", "Messages not answered, by reason", &["reason"])?;
+        let dropped = counters("tapster_dns_dropped_total", "Messages and responses dropped, by reason", &["reason"])?;
         let closed =
             counters("tapster_dns_tcp_timeouts_total", "TCP connections ended by a time-out, by reason", &["reason"])?;
+        let slipped =
+            IntCounter::new("tapster_dns_slipped_total", "Responses cut short since they are beyond the rate limit")?;
+        registry.register(Box::new(slipped.clone()))?;
         let per_transport = |label: &str| PerTransport {
             requests: TYPES.map(|kind| requests.with_label_values(&[label, &kind.name()])),
             other: requests.with_label_values(&[label, "other"]),
@@ -106,6 +111,8 @@ impl Metrics {
             short: dropped.with_label_values(&["short"]),
             is_response: dropped.with_label_values(&["response"]),
             unsent: dropped.with_label_values(&["unsent"]),
+            rate_limited: dropped.with_label_values(&["rate"]),
+            slipped,
             tcp_idle: closed.with_label_values(&["idle"]),
             tcp_slow: closed.with_label_values(&["query"]),
         })
@@ -151,6 +158,16 @@ impl Metrics {
     /// A response that the network did not take.
     pub(crate) fn unsent(&self) {
         self.unsent.inc();
+    }
+
+    /// A response beyond the rate limit, dropped.
+    pub(crate) fn rate_limited(&self) {
+        self.rate_limited.inc();
+    }
+
+    /// A response beyond the rate limit, truncated.
+    pub(crate) fn slipped(&self) {
+        self.slipped.inc();
     }
 
     /// A connection that was idle for too long.

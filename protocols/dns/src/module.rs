@@ -2,7 +2,7 @@
 //!
 //! Responsible for checking the configuration, loading the zones and handing out the listeners.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -12,15 +12,21 @@ use tapster_service::{
 };
 
 use crate::configuration::{Configuration, Limits};
+use crate::cookie::Secret;
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::server::Server;
+use crate::sources::{About, Sources};
 use crate::tcp::Tcp;
 use crate::udp::Udp;
 use crate::zone::{self, Zones};
 
 /// The standard port (RFC 1035 §4.2).
 const PORT: u16 = 53;
+/// The longest identity, in bytes: an OPT record must fit into the smallest response.
+const MAXIMUM_IDENTITY: usize = 128;
+/// The longest version, in bytes: a character-string (RFC 1035 §3.3).
+const MAXIMUM_VERSION: usize = 255;
 
 /// An authoritative name server: the section `[services.dns]`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,9 +56,28 @@ impl Module for Dns {
     ) -> Option<Service> {
         let limits = &configuration.limits;
         check_limits(limits, preparation);
+        let secret = OnceLock::new();
+        if let Some(text) = &configuration.cookie_secret {
+            match Secret::from_text(text) {
+                Some(known) => drop(secret.set(known)),
+                None => preparation.report(Problem::error(
+                    [PathElement::from("cookie_secret")],
+                    "a cookie secret has 32 hexadecimal digits",
+                )),
+            }
+        }
+        for (key, text, longest) in [
+            ("identity", &configuration.identity, MAXIMUM_IDENTITY),
+            ("version", &configuration.version, MAXIMUM_VERSION),
+        ] {
+            if text.as_ref().is_some_and(|text| text.len() > longest) {
+                let message = format!("{key} has at most {longest} bytes");
+                preparation.report(Problem::error([PathElement::from(key)], message));
+            }
+        }
         let mut zones = Zones::default();
         let mut summary = Vec::new();
-        if configuration.zones.is_empty() {
+        if configuration.zones.is_empty() && configuration.catch_all.is_empty() {
             let problem = Problem::error([PathElement::from("zones")], "no zone is served: every query is refused");
             preparation.report(problem.as_warning().with_help("add zones = [{ name = \"…\", file = \"…\" }]"));
         }
@@ -67,10 +92,21 @@ impl Module for Dns {
                 zones.insert(loaded);
             }
         }
+        if !configuration.catch_all.is_empty() {
+            summary.push("addresses for every other name".to_owned());
+        }
         if preparation.failed() {
             return None;
         }
-        let server = Arc::new(Server { zones, metrics: metrics.clone(), udp_payload_size: limits.udp_payload_size });
+        let about = About::new(configuration.version.as_deref(), configuration.identity.as_deref());
+        let sources = Sources::new(zones, about, &configuration.catch_all);
+        let server = Arc::new(Server {
+            sources,
+            metrics: metrics.clone(),
+            udp_payload_size: limits.udp_payload_size,
+            identity: configuration.identity.clone(),
+            secret,
+        });
         let endpoints = endpoints(&configuration.listen, PORT);
         let tcp = Tcp::new(Arc::clone(&server), limits);
         let streams = endpoints
@@ -81,7 +117,7 @@ impl Module for Dns {
                 service: Box::new(tcp.clone()),
             })
             .collect();
-        let datagrams = vec![DatagramBinding { endpoints, service: Box::new(Udp::new(server)) }];
+        let datagrams = vec![DatagramBinding { endpoints, service: Box::new(Udp::new(server, limits)) }];
         Some(Service { streams, datagrams, summary })
     }
 }

@@ -186,6 +186,7 @@ impl fmt::Debug for LookupName {
 
 impl LookupName {
     /// Reads the uncompressed name at the start of `octets`. What follows it is not looked at.
+    #[inline]
     pub(crate) fn read(octets: &[u8]) -> Result<Self, NameError> {
         let mut name = Self::default();
         let mut position = 0;

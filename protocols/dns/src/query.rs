@@ -6,13 +6,13 @@
 //! hickory-proto's decoder is not used on this way: it allocates, and logs a warning for each malformed option, at the
 //! rate at which somebody sends them. It is the oracle in the tests instead.
 
+use crate::cookie::CLIENT;
+use crate::edns::{COOKIE, KEEPALIVE, NSID};
 use crate::name::LookupName;
 use crate::zone::RecordType;
 
 /// Octets of a message's header (RFC 1035 §4.1.1).
 pub(crate) const HEADER: usize = 12;
-/// EDNS option code of edns-tcp-keepalive (RFC 7828).
-const KEEPALIVE: u16 = 11;
 
 /// The header's second word (RFC 1035 §4.1.1, RFC 4035 §3.2.2 for CD).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,10 @@ pub(crate) struct Edns {
     pub(crate) dnssec_ok: bool,
     /// Whether the client wants to know how long it may keep a TCP connection (RFC 7828).
     pub(crate) keepalive: bool,
+    /// Whether the client wants to know the name server's identifier (RFC 5001).
+    pub(crate) nsid: bool,
+    /// The client's cookie (RFC 7873). What it holds of ours is not needed: everybody is answered, and given a new one.
+    pub(crate) cookie: Option<[u8; CLIENT]>,
 }
 
 /// A query.
@@ -91,6 +95,7 @@ pub(crate) enum Silence {
 }
 
 /// Reads a message up to its question, and to the OPT record.
+#[inline]
 pub(crate) fn read(packet: &[u8]) -> Result<(Header, Query<'_>), Refusal<'_>> {
     let header = header(packet).map_err(Refusal::Silence)?;
     if header.flags.opcode() != 0 {
@@ -138,6 +143,7 @@ fn header(packet: &[u8]) -> Result<Header, Silence> {
 }
 
 /// The question, and what follows it. Its name cannot be compressed: no name comes before it.
+#[inline]
 fn question(packet: &[u8]) -> Option<(Question<'_>, &[u8])> {
     let rest = packet.get(HEADER..)?;
     let name = LookupName::read(rest).ok()?;
@@ -196,14 +202,26 @@ fn skip_name(octets: &[u8]) -> Option<(bool, &[u8])> {
 /// The OPT record's parts (RFC 6891 §6.1.2, §6.1.3). Unknown options are passed over.
 fn options(record: &RawRecord<'_>) -> Option<Edns> {
     let [_, version, flags, _] = record.ttl.to_be_bytes();
-    let mut edns = Edns { payload_size: record.class, version, dnssec_ok: flags & 0x80 != 0, keepalive: false };
+    let mut edns = Edns {
+        payload_size: record.class,
+        version,
+        dnssec_ok: flags & 0x80 != 0,
+        keepalive: false,
+        nsid: false,
+        cookie: None,
+    };
     let mut rest = record.data;
     while !rest.is_empty() {
         let (fixed, after) = rest.split_first_chunk::<4>()?;
         let [c0, c1, l0, l1] = *fixed;
-        let (_, after) = after.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
-        if u16::from_be_bytes([c0, c1]) == KEEPALIVE {
-            edns.keepalive = true;
+        let (data, after) = after.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
+        match u16::from_be_bytes([c0, c1]) {
+            KEEPALIVE => edns.keepalive = true,
+            NSID => edns.nsid = true,
+            // RFC 7873 §5.2.2: 8 octets, or 8 and 8 to 32 more. Only the first cookie counts (§5.2).
+            COOKIE if !matches!(data.len(), 8 | 16..=40) => return None,
+            COOKIE if edns.cookie.is_none() => edns.cookie = data.first_chunk().copied(),
+            _ => {}
         }
         rest = after;
     }

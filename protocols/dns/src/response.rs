@@ -7,8 +7,9 @@
 //! encoder slow (CVE-2024-8508).
 
 use crate::answer::{Answer, Owner, Part};
-use crate::query::{Edns, Flags, HEADER, Header};
-use crate::zone::{QUESTION_NAME, RecordSet, RecordType};
+use crate::edns::ResponseEdns;
+use crate::query::{Flags, HEADER, Header};
+use crate::zone::{QUESTION_NAME, RecordSet};
 
 /// How many places of names are remembered.
 const MAXIMUM_PLACES: usize = 32;
@@ -16,33 +17,6 @@ const MAXIMUM_PLACES: usize = 32;
 const MAXIMUM_OFFSET: usize = 0x3fff;
 /// How many pointers in a row are followed. Ours point backwards to a place that was written, so this is never reached.
 const MAXIMUM_POINTERS: usize = 16;
-/// Octets of an OPT record without options.
-const OPT: usize = 11;
-/// Octets of an edns-tcp-keepalive option (RFC 7828 §3.1).
-const KEEPALIVE: usize = 6;
-
-/// What a response says by EDNS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ResponseEdns {
-    /// The largest message over UDP that we take, in octets.
-    pub(crate) payload_size: u16,
-    /// Copied from the query (RFC 3225 §3).
-    pub(crate) dnssec_ok: bool,
-    /// In units of 100 ms (RFC 7828 §3.1).
-    pub(crate) keepalive: Option<u16>,
-}
-
-impl ResponseEdns {
-    /// The OPT record of a response to a query with `edns`.
-    pub(crate) fn to(edns: &Edns, payload_size: u16, keepalive: Option<u16>) -> Self {
-        Self { payload_size, dnssec_ok: edns.dnssec_ok, keepalive: keepalive.filter(|_| edns.keepalive) }
-    }
-
-    fn length(self) -> usize {
-        OPT + self.keepalive.map_or(0, |_| KEEPALIVE)
-    }
-}
-
 /// What was encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Encoded {
@@ -51,7 +25,7 @@ pub(crate) struct Encoded {
 
 /// Appends a response of at most `limit` octets to `buffer`. The question is given in wire format.
 ///
-/// The header, question and OPT record are always written: they are at most 12 + 259 + 17 octets, and any limit is 512
+/// The header, question and OPT record are always written: they are at most 12 + 259 + 187 octets, and any limit is 512
 /// at least.
 pub(crate) fn encode(
     buffer: &mut Vec<u8>,
@@ -59,10 +33,11 @@ pub(crate) fn encode(
     header: Header,
     question: Option<&[u8]>,
     answer: &Answer<'_>,
-    edns: Option<ResponseEdns>,
+    edns: Option<&ResponseEdns<'_>>,
 ) -> Encoded {
     let limit = limit - edns.map_or(0, ResponseEdns::length).min(limit);
-    let mut writer = Writer { start: buffer.len(), buffer, limit, places: [0; MAXIMUM_PLACES], count: 0 };
+    let mut writer =
+        Writer { start: buffer.len(), buffer, limit, places: [Place::default(); MAXIMUM_PLACES], count: 0 };
     writer.buffer.extend(header.id.to_be_bytes());
     writer.buffer.extend([0; HEADER - 2]);
     if let Some(question) = question {
@@ -80,7 +55,7 @@ pub(crate) fn encode(
     // The extended code's upper bits stand in the OPT record (RFC 6891 §6.1.3).
     let code = u16::from(answer.code);
     if let Some(edns) = edns {
-        writer.opt(edns, code);
+        edns.write(writer.buffer, code);
         additionals = additionals.saturating_add(1);
     }
     let mut flags = header.flags.response() | code & 0xf;
@@ -101,9 +76,22 @@ struct Writer<'b> {
     start: usize,
     /// How long the message may become.
     limit: usize,
-    /// Offsets of labels in the message, each the start of a name.
-    places: [u16; MAXIMUM_PLACES],
+    places: [Place; MAXIMUM_PLACES],
     count: usize,
+}
+
+/// Where a name starts in the message.
+#[derive(Clone, Copy, Debug, Default)]
+struct Place {
+    offset: u16,
+    /// Of the name that starts here, see [`tag`].
+    tag: u16,
+}
+
+/// The length of a name's first label and its first letter in lower case: enough to tell most names apart, without
+/// going to where they stand.
+fn tag(name: &[u8]) -> u16 {
+    name.first_chunk().map_or(0, |[length, letter]| u16::from_be_bytes([*length, letter.to_ascii_lowercase()]))
 }
 
 impl Writer<'_> {
@@ -216,7 +204,7 @@ impl Writer<'_> {
                 self.buffer.extend(pointer);
                 return (rest.len() == name.len()).then_some(pointer);
             }
-            self.remember(offset + name.len() - rest.len());
+            self.remember(offset + name.len() - rest.len(), rest);
             let label = usize::from(*length).min(after.len());
             self.buffer.extend_from_slice(rest.get(..=label).unwrap_or(rest));
             rest = after.get(label..).unwrap_or_default();
@@ -225,9 +213,10 @@ impl Writer<'_> {
         None
     }
 
-    fn remember(&mut self, offset: usize) {
+    /// Remembers that `name` starts at an offset in the message.
+    fn remember(&mut self, offset: usize, name: &[u8]) {
         if let (Ok(offset @ 0..=0x3fff), Some(place)) = (u16::try_from(offset), self.places.get_mut(self.count)) {
-            *place = offset;
+            *place = Place { offset, tag: tag(name) };
             self.count += 1;
         }
     }
@@ -236,7 +225,7 @@ impl Writer<'_> {
         let mut offset = HEADER;
         let mut rest = question;
         while let [length @ 1..=63, after @ ..] = rest {
-            self.remember(offset);
+            self.remember(offset, rest);
             offset += 1 + usize::from(*length);
             rest = after.get(usize::from(*length)..).unwrap_or_default();
         }
@@ -245,26 +234,9 @@ impl Writer<'_> {
     /// The place of a name in the message, if it is remembered.
     fn find(&self, name: &[u8]) -> Option<usize> {
         let message = self.buffer.get(self.start..)?;
-        let places = self.places.get(..self.count)?;
-        // Most places are told apart by the length of their first label.
-        let length = name.first();
-        let places = places.iter().map(|place| usize::from(*place));
-        places.filter(|place| message.get(*place) == length).find(|place| stands_at(message, *place, name))
-    }
-
-    fn opt(&mut self, edns: ResponseEdns, code: u16) {
-        let extended = u8::try_from(code >> 4).unwrap_or(0);
-        let options = edns.length() - OPT;
-        self.buffer.push(0);
-        self.buffer.extend(RecordType::OPT.0.to_be_bytes());
-        self.buffer.extend(edns.payload_size.to_be_bytes());
-        // Extended code, version 0, and the flags, of which only DO is defined.
-        self.buffer.extend([extended, 0, if edns.dnssec_ok { 0x80 } else { 0 }, 0]);
-        self.buffer.extend(u16::try_from(options).unwrap_or(0).to_be_bytes());
-        if let Some(timeout) = edns.keepalive {
-            self.buffer.extend([0, 11, 0, 2]);
-            self.buffer.extend(timeout.to_be_bytes());
-        }
+        let tag = tag(name);
+        let places = self.places.get(..self.count)?.iter().filter(|place| place.tag == tag);
+        places.map(|place| usize::from(place.offset)).find(|offset| stands_at(message, *offset, name))
     }
 }
 
@@ -300,7 +272,8 @@ fn stands_at(message: &[u8], place: usize, name: &[u8]) -> bool {
                     return false;
                 };
                 // The length octet is no letter, so it is compared with the rest.
-                if !here.eq_ignore_ascii_case(there) {
+                // Nearly always even the case is the same, which is told faster.
+                if here != there && !here.eq_ignore_ascii_case(there) {
                     return false;
                 }
                 place += label;

@@ -3,6 +3,7 @@
 //! Responsible for the two octets of length before each message, for time-outs, and for reading no more queries than
 //! the client reads responses.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,8 +40,14 @@ impl Tcp {
 }
 
 impl StreamService for Tcp {
-    fn accept(&mut self, _: Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
-        Box::new(Connection { tcp: self.clone(), queries: 0, state: State::Idle, since: cx.now })
+    fn accept(&mut self, peer: Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
+        Box::new(Connection {
+            tcp: self.clone(),
+            address: peer.remote.ip(),
+            queries: 0,
+            state: State::Idle,
+            since: cx.now,
+        })
     }
 }
 
@@ -58,6 +65,8 @@ enum State {
 /// One connection.
 struct Connection {
     tcp: Tcp,
+    /// The client's.
+    address: IpAddr,
     queries: u64,
     state: State,
     /// Since when it is in this state, without any query being answered.
@@ -66,7 +75,7 @@ struct Connection {
 
 impl Session for Connection {
     fn advance(&mut self, stream: &mut dyn ByteStream, cx: &mut Context<'_>) -> Next {
-        let answered = self.answer(stream);
+        let answered = self.answer(stream, cx);
         let finished = self.tcp.maximum_queries > 0 && self.queries >= self.tcp.maximum_queries;
         let ended = stream.input_finished();
         let input = stream.input();
@@ -97,8 +106,9 @@ impl Session for Connection {
 
 impl Connection {
     /// Answers the queries that are there, as long as there is room; tells whether there was any.
-    fn answer(&mut self, stream: &mut dyn ByteStream) -> bool {
+    fn answer(&mut self, stream: &mut dyn ByteStream, cx: &mut Context<'_>) -> bool {
         let keepalive = u16::try_from(self.tcp.idle_timeout.as_millis() / 100).unwrap_or(u16::MAX);
+        let client = self.tcp.server.client(Via::Tcp { keepalive }, self.address, cx);
         let before = self.queries;
         let mut output = Vec::new();
         loop {
@@ -112,7 +122,7 @@ impl Connection {
                 }
                 let length_at = output.len();
                 output.extend([0; 2]);
-                self.tcp.server.respond(query, Via::Tcp { keepalive }, &mut output);
+                self.tcp.server.respond(query, &client, &mut output);
                 let length = u16::try_from(output.len() - length_at - 2).unwrap_or(u16::MAX);
                 if length == 0 {
                     output.truncate(length_at);

@@ -1,8 +1,9 @@
 use hickory_proto::rr::RecordType as HickoryType;
 
 use super::*;
-use crate::server::testing::{ask, ask_of};
-use crate::zone::testing::zones;
+use crate::server::testing::{ask, ask_of, ask_query, query, sources};
+use crate::sources::About;
+use crate::zone::Zones;
 
 /// What is answered, as lines: the code and AA, then each record with its section.
 fn dig(name: &str, kind: HickoryType) -> Vec<String> {
@@ -101,7 +102,7 @@ fn a_long_chain_of_aliases_ends() {
     for index in 0..40 {
         text.push_str(&format!("c{index} CNAME c{}\n", index + 1));
     }
-    let lines = ask_of(&zones(&[("t", &text)]), "c0.t.", A);
+    let lines = ask_of(&sources(&[("t", &text)]), "c0.t.", A);
     assert_eq!(lines.len(), 1 + MAXIMUM_ALIASES);
 }
 
@@ -203,9 +204,9 @@ fn redirections() {
 
 #[test]
 fn a_redirection_to_itself_ends() {
-    let zones = zones(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\nd DNAME x.d\n")]);
+    let sources = sources(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\nd DNAME x.d\n")]);
     assert_eq!(
-        ask_of(&zones, "y.d.t.", A),
+        ask_of(&sources, "y.d.t.", A),
         ["NOERROR aa", "AN d.t. 1 IN DNAME x.d.t.", "AN y.d.t. 1 IN CNAME y.x.d.t."]
     );
     let apex = zone_of_all();
@@ -214,8 +215,8 @@ fn a_redirection_to_itself_ends() {
 }
 
 /// A zone that is redirected as a whole.
-fn zone_of_all() -> Zones {
-    zones(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\n@ DNAME u.\n")])
+fn zone_of_all() -> Sources {
+    sources(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\n@ DNAME u.\n")])
 }
 
 #[test]
@@ -230,12 +231,43 @@ fn any_is_answered_with_one_set() {
 
 #[test]
 fn the_root_can_be_served() {
-    let zones = zones(&[(
+    let sources = sources(&[(
         ".",
         "$TTL 1\n. SOA . . 1 1 1 1 1\n. NS a.\na. A 192.0.2.1\ntest. NS ns.test.\nns.test. A 192.0.2.2",
     )]);
-    assert_eq!(ask_of(&zones, "a.", A), ["NOERROR aa", "AN a. 1 IN A 192.0.2.1"]);
-    assert_eq!(ask_of(&zones, "b.", A).first().unwrap(), "NXDOMAIN aa");
-    assert_eq!(ask_of(&zones, "x.test.", A).len(), 3);
-    assert_eq!(ask_of(&zones, ".", PTR).first().unwrap(), "NOERROR aa");
+    assert_eq!(ask_of(&sources, "a.", A), ["NOERROR aa", "AN a. 1 IN A 192.0.2.1"]);
+    assert_eq!(ask_of(&sources, "b.", A).first().unwrap(), "NXDOMAIN aa");
+    assert_eq!(ask_of(&sources, "x.test.", A).len(), 3);
+    assert_eq!(ask_of(&sources, ".", PTR).first().unwrap(), "NOERROR aa");
+}
+
+#[test]
+fn what_the_server_tells_about_itself() {
+    let chaos = |sources: &Sources, name: &str, kind| {
+        let mut query = query(name, kind);
+        query.queries[0].set_query_class(hickory_proto::rr::DNSClass::CH);
+        ask_query(sources, &query)
+    };
+    let open = Sources::new(Zones::default(), About::new(Some("tapster"), Some("lab 1")), &[]);
+    assert_eq!(chaos(&open, "VERSION.bind.", TXT), ["NOERROR aa", "AN VERSION.bind. 0 CH TXT \"tapster\""]);
+    assert_eq!(chaos(&open, "id.server.", TXT), ["NOERROR aa", "AN id.server. 0 CH TXT \"lab 1\""]);
+    assert_eq!(chaos(&open, "id.server.", A), ["NOERROR aa"]);
+    assert_eq!(chaos(&open, "authors.bind.", TXT), ["REFUSED"]);
+    assert_eq!(chaos(&Sources::default(), "version.bind.", TXT), ["REFUSED"]);
+    assert_eq!(ask_of(&open, "version.bind.", TXT), ["REFUSED"]);
+}
+
+#[test]
+fn every_other_name_can_be_caught() {
+    let zones = crate::zone::testing::zones(&[("t", "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\n")]);
+    let addresses = ["192.0.2.9", "192.0.2.10"].map(|address| address.parse().unwrap());
+    let sources = Sources::new(zones, About::default(), &addresses);
+    assert_eq!(
+        ask_of(&sources, "any.where.", A),
+        ["NOERROR aa", "AN any.where. 60 IN A 192.0.2.9", "AN any.where. 60 IN A 192.0.2.10"]
+    );
+    assert_eq!(ask_of(&sources, "any.where.", AAAA), ["NOERROR aa"]);
+    assert_eq!(ask_of(&sources, ".", MX), ["NOERROR aa"]);
+    assert_eq!(ask_of(&sources, "any.where.", ANY).len(), 3);
+    assert_eq!(ask_of(&sources, "x.t.", A).first().unwrap(), "NXDOMAIN aa");
 }

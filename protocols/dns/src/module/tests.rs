@@ -57,6 +57,11 @@ fn all_problems_are_reported_at_once() {
         ("b.zone", "y A 192.0.2.1 1\n"),
     ]);
     let section = r#"
+        cookie_secret = "0123"
+        version = "#
+        .to_owned()
+        + &format!("{:?}", "v".repeat(256))
+        + r#"
         [limits]
         udp_payload_size = 100
         tcp_connections = 0
@@ -71,7 +76,7 @@ fn all_problems_are_reported_at_once() {
         [[zones]]
         name = "b..c"
     "#;
-    let (service, problems) = prepare(directory.path(), section);
+    let (service, problems) = prepare(directory.path(), &section);
     assert!(service.is_none());
     let at = |problem: &Problem| {
         let place = problem.source.as_ref().map(|Source { file, line, column }| {
@@ -89,6 +94,8 @@ fn all_problems_are_reported_at_once() {
             "limits.udp_payload_size",
             "limits.tcp_connections",
             "limits.tcp_idle_timeout",
+            "cookie_secret",
+            "version",
             "a.zone:5:5",
             "a.zone:6:5",
             "b.zone:1:15",

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::answer::answer;
-use crate::server::testing::{ask_of, query};
-use crate::zone::testing::{EXAMPLE, zones};
+use crate::server::testing::{ask_of, query, sources};
+use crate::zone::testing::EXAMPLE;
 
 fn encoded(name: &str, kind: HickoryType) -> Vec<u8> {
-    let zones = zones(&[("example.test", EXAMPLE)]);
+    let sources = sources(&[("example.test", EXAMPLE)]);
     let wire = query(name, kind).to_vec().unwrap();
     let Ok((header, query)) = crate::query::read(&wire) else { panic!("not read") };
     let mut buffer = Vec::new();
-    let answer = answer(&zones, &query.question);
+    let answer = answer(&sources, &query.question);
     encode(&mut buffer, 65_535, header, Some(query.question.wire), &answer, None);
     buffer
 }
@@ -58,7 +58,7 @@ fn many_and_far_names_are_written_right() {
         text.push_str(&format!("@ MX {index} host{index}.of.a.large.crowd\n"));
         text.push_str(&format!("host{index}.of.a.large.crowd A 192.0.2.1\n"));
     }
-    let lines = ask_of(&zones(&[("t", &text)]), "t.", HickoryType::MX);
+    let lines = ask_of(&sources(&[("t", &text)]), "t.", HickoryType::MX);
     assert_eq!(lines.len(), 1 + 2000 + MAXIMUM_ADDITIONAL_SEEN);
     for index in 0..2000 {
         assert_eq!(lines[1 + index], format!("AN t. 1 IN MX {index} host{index}.of.a.large.crowd.t."));
@@ -82,7 +82,7 @@ fn an_owner_beyond_the_reach_of_pointers_is_written_in_full() {
         ));
         text.push_str(&format!("big MX 2{index} {}.{}.{}.{index}.\n", "d".repeat(60), "e".repeat(60), "f".repeat(60)));
     }
-    let lines = ask_of(&zones(&[("t", &text)]), "alias.t.", HickoryType::MX);
+    let lines = ask_of(&sources(&[("t", &text)]), "alias.t.", HickoryType::MX);
     assert_eq!(lines[lines.len() - 2..], ["AR end.t. 1 IN A 192.0.2.1", "AR end.t. 1 IN A 192.0.2.2"]);
 }
 
@@ -97,10 +97,10 @@ proptest! {
         for (index, target) in targets.iter().enumerate() {
             text.push_str(&format!("x.y MX {index} {target}\n"));
         }
-        let zones = zones(&[("t", &text)]);
+        let sources = sources(&[("t", &text)]);
         let wire = query("x.y.t.", HickoryType::MX).to_vec().unwrap();
         let Ok((header, query)) = crate::query::read(&wire) else { panic!("not read") };
-        let answer = answer(&zones, &query.question);
+        let answer = answer(&sources, &query.question);
         let mut buffer = vec![0xee; 7];
         let encoded = encode(&mut buffer, limit, header, Some(query.question.wire), &answer, None);
         prop_assert!(buffer.len() - 7 <= limit);

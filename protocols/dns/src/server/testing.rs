@@ -4,12 +4,26 @@ use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::*;
+use crate::sources::About;
+use crate::zone::Zones;
 use crate::zone::testing::{EXAMPLE, zones};
+
+/// Zones and nothing else to answer from.
+pub(crate) fn sources(texts: &[(&str, &str)]) -> Sources {
+    Sources::new(zones(texts), About::default(), &[])
+}
 
 /// A server of these zones.
 pub(crate) fn server(zones: Zones) -> Server {
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-    Server { zones, metrics, udp_payload_size: 1232 }
+    let sources = Sources::new(zones, About::default(), &[]);
+    Server { sources, metrics, udp_payload_size: 1232, identity: Some("here".to_owned()), secret: OnceLock::new() }
+}
+
+/// The client of RFC 9018, appendix A.1.
+pub(crate) fn client(via: Via) -> Client {
+    let secret = Secret::from_text("e5e973e5a6b2a43f48e7dc849e37bfcf").unwrap();
+    Client { via, address: "198.51.100.100".parse().unwrap(), time: 0x5cf7_9f11, secret }
 }
 
 /// A server of the example zone.
@@ -27,29 +41,32 @@ pub(crate) fn query(name: &str, kind: RecordType) -> Message {
 /// What is answered to octets over UDP.
 pub(crate) fn respond(server: &Server, packet: &[u8]) -> Option<Message> {
     let mut buffer = Vec::new();
-    server.respond(packet, Via::Udp { payload_limit: 65_507 }, &mut buffer);
+    server.respond(packet, &client(Via::Udp { payload_limit: 65_507 }), &mut buffer);
     (!buffer.is_empty()).then(|| Message::from_vec(&buffer).unwrap())
 }
 
 /// What is answered to a query over TCP, where everything fits.
 pub(crate) fn respond_tcp(server: &Server, message: &Message) -> Message {
     let mut buffer = Vec::new();
-    server.respond(&message.to_vec().unwrap(), Via::Tcp { keepalive: 100 }, &mut buffer);
+    server.respond(&message.to_vec().unwrap(), &client(Via::Tcp { keepalive: 100 }), &mut buffer);
     Message::from_vec(&buffer).unwrap()
 }
 
 /// The answer to a question about the example zone, as lines.
 pub(crate) fn ask(name: &str, kind: RecordType) -> Vec<String> {
-    let zones = zones(&[("example.test", EXAMPLE)]);
-    ask_of(&zones, name, kind)
+    ask_of(&sources(&[("example.test", EXAMPLE)]), name, kind)
 }
 
 /// The answer to a question, as lines: code and AA, then each record with its section.
-pub(crate) fn ask_of(zones: &Zones, name: &str, kind: RecordType) -> Vec<String> {
-    let query = query(name, kind);
+pub(crate) fn ask_of(sources: &Sources, name: &str, kind: RecordType) -> Vec<String> {
+    ask_query(sources, &query(name, kind))
+}
+
+/// The answer to a query, as lines.
+pub(crate) fn ask_query(sources: &Sources, query: &Message) -> Vec<String> {
     let wire = query.to_vec().unwrap();
     let Ok((header, read)) = query::read(&wire) else { panic!("the query was not read") };
-    let answer = answer::answer(zones, &read.question);
+    let answer = answer::answer(sources, &read.question);
     let mut buffer = Vec::new();
     response::encode(&mut buffer, 65_535, header, Some(read.question.wire), &answer, None);
     let message = Message::from_vec(&buffer).unwrap();

@@ -5,7 +5,7 @@ use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use proptest::prelude::*;
 
-use super::testing::{example, lines, query, respond, respond_tcp, server};
+use super::testing::{client, example, lines, query, respond, respond_tcp, server};
 use super::*;
 use crate::zone::testing::zones;
 
@@ -169,6 +169,64 @@ fn keepalive_is_told_over_tcp_to_who_asks() {
     assert_eq!(option(&respond(&server, &query.to_vec().unwrap()).unwrap()), None);
 }
 
+#[test]
+fn cookies() {
+    let server = example();
+    let with_cookie = |cookie: &[u8]| {
+        let mut query = with_edns(www(), 1232);
+        query.edns.as_mut().unwrap().options_mut().insert(EdnsOption::Unknown(10, cookie.to_vec()));
+        respond(&server, &query.to_vec().unwrap()).unwrap()
+    };
+    // The vector of RFC 9018, appendix A.1.
+    let client = 0x2464_c4ab_cf10_c957_u64.to_be_bytes();
+    let expected = [&client[..], &0x0100_0000_5cf7_9f11_1f81_30c3_eee2_9480_u128.to_be_bytes()].concat();
+    let option = |response: &Message| response.edns.as_ref().unwrap().option(EdnsCode::Cookie).cloned();
+    for cookie in [client.to_vec(), expected.clone(), [1; 40].to_vec()] {
+        let response = with_cookie(&cookie);
+        assert_eq!(response.answers.len(), 1);
+        let Some(EdnsOption::Unknown(10, given)) = option(&response) else { panic!("no cookie") };
+        assert_eq!(given[..8], cookie[..8]);
+        assert_eq!(given == expected, cookie[..8] == client);
+    }
+    for length in [0, 1, 7, 9, 15, 41] {
+        assert_eq!(with_response_code(&server, 10, &vec![0; length]), ResponseCode::FormErr, "{length}");
+    }
+}
+
+fn with_response_code(server: &Server, code: u16, data: &[u8]) -> ResponseCode {
+    let mut query = with_edns(www(), 1232);
+    query.edns.as_mut().unwrap().options_mut().insert(EdnsOption::Unknown(code, data.to_vec()));
+    respond(server, &query.to_vec().unwrap()).unwrap().metadata.response_code
+}
+
+#[test]
+fn the_identity_is_told_to_who_asks() {
+    let mut server = example();
+    let mut query = with_edns(www(), 1232);
+    let nsid = |server: &Server, query: &Message| {
+        let edns = respond(server, &query.to_vec().unwrap()).unwrap().edns.unwrap();
+        edns.option(EdnsCode::NSID).map(|option| Vec::<u8>::try_from(option).unwrap())
+    };
+    assert_eq!(nsid(&server, &query), None);
+    query.edns.as_mut().unwrap().options_mut().insert(EdnsOption::Unknown(3, vec![]));
+    assert_eq!(nsid(&server, &query), Some(b"here".to_vec()));
+    server.identity = None;
+    assert_eq!(nsid(&server, &query), None);
+}
+
+#[test]
+fn a_refusal_has_a_reason() {
+    let server = example();
+    let reason = |name: &str, kind| {
+        let query = with_edns(query(name, kind), 1232);
+        let edns = respond(&server, &query.to_vec().unwrap()).unwrap().edns.unwrap();
+        edns.option(EdnsCode::Unknown(15)).cloned()
+    };
+    assert_eq!(reason("elsewhere.test.", RecordType::A), Some(EdnsOption::Unknown(15, vec![0, 20])));
+    assert_eq!(reason("example.test.", RecordType::AXFR), Some(EdnsOption::Unknown(15, vec![0, 21])));
+    assert_eq!(reason("example.test.", RecordType::A), None);
+}
+
 /// A zone whose `many` has 100 addresses, 16 octets each in a response.
 fn crowd() -> Server {
     let mut text = "$TTL 1\n@ SOA . . 1 1 1 1 1\n@ NS a.\n@ MX 1 many\n@ MX 2 few\nfew A 192.0.2.1\n".to_owned();
@@ -211,7 +269,11 @@ fn the_smallest_size_counts() {
     let exact: u16 = 12 + 9 + 50 * 16 + 11;
     let truncated = |payload, payload_limit| {
         let mut buffer = Vec::new();
-        server.respond(&with_edns(query.clone(), payload).to_vec().unwrap(), Via::Udp { payload_limit }, &mut buffer);
+        server.respond(
+            &with_edns(query.clone(), payload).to_vec().unwrap(),
+            &client(Via::Udp { payload_limit }),
+            &mut buffer,
+        );
         assert!(buffer.len() <= usize::from(payload.max(512)));
         Message::from_vec(&buffer).unwrap().metadata.truncation
     };
@@ -250,7 +312,7 @@ fn requests_and_responses_are_counted() {
 fn check(server: &Server, packet: &[u8]) -> Result<(), TestCaseError> {
     for via in [Via::Udp { payload_limit: 1472 }, Via::Tcp { keepalive: 100 }] {
         let mut buffer = vec![0xee; 3];
-        server.respond(packet, via, &mut buffer);
+        server.respond(packet, &client(via), &mut buffer);
         let response = &buffer[3..];
         if response.is_empty() {
             prop_assert!(packet.len() < HEADER || packet[2] & 0x80 != 0);

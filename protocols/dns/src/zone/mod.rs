@@ -13,7 +13,7 @@ mod tree;
 mod types;
 
 pub(crate) use load::load;
-pub(crate) use record_set::{CLASS_IN, QUESTION_NAME, RecordSet};
+pub(crate) use record_set::{CLASS_CHAOS, CLASS_IN, QUESTION_NAME, RecordSet};
 pub(crate) use tree::{Found, Node, Zone, Zones};
 pub(crate) use types::RecordType;
 

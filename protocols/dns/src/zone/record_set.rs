@@ -10,6 +10,8 @@ use super::types::RecordType;
 pub(crate) const QUESTION_NAME: [u8; 2] = [0xc0, 12];
 /// Class IN (RFC 1035 §3.2.4).
 pub(crate) const CLASS_IN: u16 = 1;
+/// Class CH, where a server tells about itself (RFC 4892).
+pub(crate) const CLASS_CHAOS: u16 = 3;
 /// Owner pointer, type, class, TTL, length of data.
 const FIXED: usize = 12;
 
@@ -25,14 +27,14 @@ pub(crate) struct RecordSet {
 
 impl RecordSet {
     /// A set of these data; none may be longer than 65,535 octets.
-    pub(crate) fn new<'a>(kind: RecordType, ttl: u32, data: impl IntoIterator<Item = &'a [u8]>) -> Self {
+    pub(crate) fn new<'a>(class: u16, kind: RecordType, ttl: u32, data: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut encoded = Vec::new();
         let mut count: u16 = 0;
         for data in data {
             let Ok(length) = u16::try_from(data.len()) else { continue };
             encoded.extend(QUESTION_NAME);
             encoded.extend(kind.0.to_be_bytes());
-            encoded.extend(CLASS_IN.to_be_bytes());
+            encoded.extend(class.to_be_bytes());
             encoded.extend(ttl.to_be_bytes());
             encoded.extend(length.to_be_bytes());
             encoded.extend_from_slice(data);

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
-use super::{Record, RecordSet, RecordType};
+use super::{CLASS_IN, Record, RecordSet, RecordType};
 use crate::name::{LookupName, Name};
 
 /// The names are the operator's, a query only asks for them, so the hash needs no secret.
@@ -78,7 +78,7 @@ impl Zone {
             .iter()
             .find(|record| record.kind == RecordType::SOA && record.owner.lookup().as_wire() == apex_name.as_wire())?;
         let minimum = soa.data.last_chunk().map_or(0, |octets| u32::from_be_bytes(*octets));
-        let negative = RecordSet::new(RecordType::SOA, soa.ttl.min(minimum), [soa.data.as_slice()]);
+        let negative = RecordSet::new(CLASS_IN, RecordType::SOA, soa.ttl.min(minimum), [soa.data.as_slice()]);
         builder.add(records);
         builder.connect();
         let Builder { nodes, index, deepest, .. } = builder;
@@ -192,7 +192,7 @@ impl Builder {
             let group = groups.remove(&key).unwrap_or_default();
             // RFC 2181 §5.2: all records of a set have one TTL; the shortest harms nobody.
             let ttl = group.iter().map(|record| record.ttl).min().unwrap_or(0);
-            let set = RecordSet::new(key.1, ttl, group.iter().map(|record| record.data.as_slice()));
+            let set = RecordSet::new(CLASS_IN, key.1, ttl, group.iter().map(|record| record.data.as_slice()));
             if let Some(node) = self.nodes.get_mut(key.0) {
                 node.sets.push(set);
             }
