@@ -27,6 +27,9 @@ pub const ADDRESS: &str = "192.0.2.2";
 /// The address of the machine at the other end of the wire: the namespace's kernel.
 pub const HOST: &str = "192.0.2.1";
 
+/// Tapster's hardware address in the lab.
+pub const MAC: &str = "02:54:41:50:53:02";
+
 /// How long [`Lab::eventually`] looks.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -129,7 +132,7 @@ impl Plan {
         self.file(
             "tapster.toml",
             format!(
-                "[link]\nname = \"tapster0\"\nmtu = {mtu}\noffload = {offload}\n[link.host]\n{host}\n\n\
+                "[link]\nname = \"tapster0\"\nmac = \"{MAC}\"\nmtu = {mtu}\noffload = {offload}\n[link.host]\n{host}\n\n\
                  [network]\nhostname = \"tapster\"\naddresses = [\"{ADDRESS}/24\"]\ngateways = [\"{HOST}\"]\n\n\
                  [control]\nsocket = \"{socket}\"\n{services}"
             ),
@@ -230,7 +233,7 @@ impl Lab {
     /// `lab-client`, on the machine at the other end of the wire, to be driven line by line.
     #[must_use]
     pub fn client(&self, arguments: &[&str]) -> Client {
-        let program = self.namespace.program(&built_program("lab-client").to_string_lossy());
+        let program = self.program(&built_program("lab-client").to_string_lossy());
         Client::start(program.args(arguments))
     }
 

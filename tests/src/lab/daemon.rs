@@ -12,7 +12,7 @@ use super::namespace::Namespace;
 use super::program;
 
 /// How long a start may take.
-const START_LIMIT: Duration = Duration::from_secs(20);
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long it pauses between two looks at a socket that is not there yet.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -28,7 +28,7 @@ impl Daemon {
     /// Starts it and waits until its control socket answers.
     ///
     /// # Panics
-    /// When it ends or does not answer within 20 s; the message holds its log.
+    /// When it ends or does not answer within 10 s; the message holds its log.
     #[must_use]
     pub fn start(namespace: &Namespace, configuration: &Path, socket: &Path, log: &Path) -> Self {
         let binary = super::tapster_binary();
@@ -108,9 +108,9 @@ fn answers(socket: &Path) -> bool {
         let mut stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(Duration::from_secs(2)))?;
         stream.write_all(b"GET /v1/status HTTP/1.1\r\nHost: tapster\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(&status == b"HTTP/1.1 200")
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer.starts_with(b"HTTP/1.1 200"))
     };
     ask().unwrap_or(false)
 }

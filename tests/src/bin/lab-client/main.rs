@@ -4,6 +4,7 @@
 
 mod crowd;
 mod dns;
+mod inject;
 mod session;
 
 use std::net::SocketAddr;
@@ -50,6 +51,13 @@ enum Role {
         /// How many
         count: u16,
     },
+    /// Make a TAP and send broken frames through it, as the lines of the standard input say
+    Inject {
+        /// The TAP's name
+        interface: String,
+        /// The hardware address that the frames go to
+        destination: String,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -58,5 +66,6 @@ fn main() -> anyhow::Result<()> {
         Role::Idle { server, count } => crowd::idle(server, count),
         Role::Reset { server, count } => crowd::reset(server, count),
         Role::PipelinedQueries { server, name, count } => dns::pipelined_queries(server, &name, count),
+        Role::Inject { interface, destination } => inject::run(&interface, &destination),
     }
 }
