@@ -22,7 +22,7 @@ pub const PORT: u16 = 7;
 pub struct Echo;
 
 /// The section `[services.echo]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Configuration {
     /// Where to listen; every own address, port 7, when left out.
@@ -37,12 +37,6 @@ pub struct Configuration {
 pub struct Limits {
     /// How many connections there may be at once. At least 1.
     pub connections: usize,
-}
-
-impl Default for Configuration {
-    fn default() -> Self {
-        Self { listen: Vec::new(), limits: Limits::default() }
-    }
 }
 
 impl Default for Limits {

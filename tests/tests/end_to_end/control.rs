@@ -8,7 +8,7 @@ fn every_verb_that_shows_something_answers_people_and_programs() {
     // There is something to show in each.
     lab.curl().arg(format!("http://{ADDRESS}/")).output().success();
     lab.dig().args(["www.example.test", "A"]).output().success();
-    for verb in ["status", "services", "listeners", "connections", "neighbors", "routes", "groups", "statistics"] {
+    for verb in ["status", "services", "listeners", "connections", "neighbors", "routes", "statistics"] {
         let table = lab.ctl().arg(verb).output().success().stdout();
         assert!(!table.trim().is_empty() && !table.contains('\u{1b}'), "{verb} printed {table:?}");
         let document = lab.ctl().args([verb, "--json"]).output().success().json();

@@ -1,6 +1,6 @@
 //! Many connections: what they cost, and what is left of them.
 
-use tapster_tests::lab::{ADDRESS, Lab};
+use tapster_tests::lab::{ADDRESS, Lab, Plan};
 
 const MIB: u64 = 1 << 20;
 
@@ -19,7 +19,10 @@ fn a_thousand_connections_reset_by_their_clients_leave_nothing() {
 
 #[test]
 fn ten_thousand_idle_connections_cost_at_most_20_mebibytes() {
-    let lab = Lab::start();
+    let mut plan = Plan::new();
+    // The usual limit is 10,000, and there shall be room for a newcomer.
+    plan.services.push_str("\n[services.http.limits]\nmax_connections = 20000\n");
+    let lab = plan.start();
     lab.curl().args(["--fail", &format!("http://{ADDRESS}/")]).output().success();
     let before = lab.daemon().resident_bytes();
     // Ten processes, so that none needs more than the usual 1,024 descriptors.

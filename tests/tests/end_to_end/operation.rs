@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tapster_tests::content;
-use tapster_tests::lab::{ADDRESS, Lab, Plan, Signal, ZONE};
+use tapster_tests::lab::{ADDRESS, Lab, Namespace, Plan, Program, Signal, ZONE, tapster_binary};
 
 /// A configuration with four mistakes, in four places.
 fn plan_with_mistakes() -> Plan {
@@ -38,7 +38,7 @@ fn check_reports_every_mistake_with_file_line_and_column() {
     let plan = plan_with_mistakes();
     let path = plan.write_configuration();
     let text = std::fs::read_to_string(&path).unwrap();
-    let program = tapster_tests::lab::Program::outside(&tapster_tests::lab::tapster_binary().to_string_lossy());
+    let program = Program::outside(&tapster_binary().to_string_lossy());
     let finished = program.arg("check").arg("--config").arg(&path).output().code(6);
     let said = finished.transcript();
     for (file, line) in [
@@ -59,10 +59,10 @@ fn check_reports_every_mistake_with_file_line_and_column() {
 
 #[test]
 fn run_refuses_a_wrong_configuration_as_check_does() {
-    let path = plan_with_mistakes();
-    let configuration = path.write_configuration();
-    let namespace = tapster_tests::lab::Namespace::new();
-    let program = namespace.program(&tapster_tests::lab::tapster_binary().to_string_lossy());
+    let plan = plan_with_mistakes();
+    let configuration = plan.write_configuration();
+    let namespace = Namespace::new();
+    let program = namespace.program(&tapster_binary().to_string_lossy());
     let finished = program.arg("run").arg("--config").arg(configuration).output().code(6);
     assert!(finished.stderr().contains("broken.zone:"), "{}", finished.transcript());
     let links = namespace.program("ip").args(["-brief", "link"]).output().success().stdout();
@@ -73,7 +73,7 @@ fn run_refuses_a_wrong_configuration_as_check_does() {
 fn check_accepts_what_run_runs() {
     let plan = Plan::new();
     let path = plan.write_configuration();
-    let program = tapster_tests::lab::Program::outside(&tapster_tests::lab::tapster_binary().to_string_lossy());
+    let program = Program::outside(&tapster_binary().to_string_lossy());
     let finished = program.arg("check").arg("--config").arg(path).output().success();
     assert!(finished.stdout().contains("example.test"), "{}", finished.transcript());
 }
@@ -95,15 +95,17 @@ fn a_second_daemon_on_the_same_interface_says_so_and_ends() {
 fn a_set_on_the_command_line_wins_over_the_file() {
     let plan = Plan::new();
     let path = plan.write_configuration();
-    let program = tapster_tests::lab::Program::outside(&tapster_tests::lab::tapster_binary().to_string_lossy());
+    let program = Program::outside(&tapster_binary().to_string_lossy());
     // An MTU below what IPv4 needs of every link cannot be right.
     program.args(["check", "--set", "link.mtu=10", "--config"]).arg(path).output().code(6);
 }
 
 #[test]
 fn terminate_lets_a_download_finish_and_ends_with_success() {
-    let plan = Plan::new();
-    let original = content::bytes(48 << 20);
+    let mut plan = Plan::new();
+    // Longer than the download takes, on however slow a machine.
+    plan.services.push_str("\n[event_loop]\ndrain_timeout = \"60s\"\n");
+    let original = content::bytes(32 << 20);
     plan.file("www/file", &original);
     let mut lab = plan.start();
     let url = format!("http://{ADDRESS}/file");
@@ -112,7 +114,7 @@ fn terminate_lets_a_download_finish_and_ends_with_success() {
         lab.connections().iter().any(|row| row["bytes_sent"].as_u64() > Some(1 << 20)).then_some(())
     });
     lab.daemon().signal(Signal::TERM);
-    assert_eq!(lab.wait_for_end(Duration::from_secs(30)), Some(0));
+    assert_eq!(lab.wait_for_end(Duration::from_secs(70)), Some(0));
     curl.wait().success();
     assert!(std::fs::read(lab.path("copy")).unwrap() == original, "the copy differs");
 }
