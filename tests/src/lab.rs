@@ -144,6 +144,7 @@ impl Plan {
     /// # Panics
     /// When it does not come up; the message holds its log.
     #[must_use]
+    #[track_caller]
     pub fn start(self) -> Lab {
         let namespace = Namespace::new();
         if let Some(bridge) = &self.bridge {
@@ -181,6 +182,7 @@ impl Lab {
     /// # Panics
     /// When the daemon does not come up.
     #[must_use]
+    #[track_caller]
     pub fn start() -> Self {
         Plan::new().start()
     }
@@ -248,6 +250,7 @@ impl Lab {
     /// # Panics
     /// When `ctl` fails or does not print an array.
     #[must_use]
+    #[track_caller]
     pub fn connections(&self) -> Vec<Value> {
         let document = self.ctl().args(["connections", "--json"]).output().success().json();
         document.as_array().unwrap_or_else(|| panic!("not an array: {document}")).clone()
@@ -255,6 +258,7 @@ impl Lab {
 
     /// The row of the connection whose client's port is `port`.
     #[must_use]
+    #[track_caller]
     pub fn connection(&self, port: u16) -> Option<Value> {
         let suffix = format!(":{port}");
         let mut rows = self.connections().into_iter();
@@ -265,6 +269,7 @@ impl Lab {
     ///
     /// # Panics
     /// When it does not within 20 s; the message says `what` was looked for.
+    #[track_caller]
     pub fn eventually<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -289,6 +294,7 @@ impl Lab {
     ///
     /// # Panics
     /// When it does not end within `limit`.
+    #[track_caller]
     pub fn wait_for_end(&mut self, limit: Duration) -> Option<i32> {
         self.daemon.as_mut().unwrap_or_else(|| panic!("the daemon has been stopped")).wait(limit)
     }

@@ -57,6 +57,7 @@ impl Client {
     /// # Panics
     /// When it could not connect.
     #[must_use]
+    #[track_caller]
     pub fn port(&self) -> u16 {
         let port = self.greeting.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         port.unwrap_or_else(|| panic!("the session said {:?}", self.greeting))
@@ -66,6 +67,7 @@ impl Client {
     ///
     /// # Panics
     /// When it has ended, or does not answer within 60 s.
+    #[track_caller]
     pub fn command(&mut self, command: &str) -> String {
         if let Some(input) = self.child.stdin.as_mut() {
             // A client that has gone shows in the missing answer.
@@ -78,11 +80,13 @@ impl Client {
     ///
     /// # Panics
     /// When the answer is anything but `done`.
+    #[track_caller]
     pub fn must(&mut self, command: &str) {
         let answer = self.command(command);
         assert!(answer == "done", "{command:?} was answered by {answer:?}");
     }
 
+    #[track_caller]
     fn answer(&mut self) -> String {
         self.answers.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|error| panic!("lab-client gives no answer: {error}"))
     }

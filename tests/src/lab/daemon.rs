@@ -30,6 +30,7 @@ impl Daemon {
     /// # Panics
     /// When it ends or does not answer within 10 s; the message holds its log.
     #[must_use]
+    #[track_caller]
     pub fn start(namespace: &Namespace, configuration: &Path, socket: &Path, log: &Path) -> Self {
         let binary = super::tapster_binary();
         let program = namespace.program(&binary.to_string_lossy()).arg("run").arg("--config").arg(configuration);
@@ -69,6 +70,7 @@ impl Daemon {
     ///
     /// # Panics
     /// When it does not end within `limit`.
+    #[track_caller]
     pub fn wait(&mut self, limit: Duration) -> Option<i32> {
         assert!(program::exits_within(&self.child, limit), "the daemon did not end within {limit:?}");
         self.child.wait().unwrap_or_else(|error| panic!("cannot wait for the daemon: {error}")).code()

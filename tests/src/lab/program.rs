@@ -100,6 +100,7 @@ impl Program {
     /// # Panics
     /// When it does not start, or runs into its limit.
     #[must_use]
+    #[track_caller]
     pub fn output(self) -> Finished {
         self.start().wait()
     }
@@ -147,6 +148,7 @@ impl Running {
     /// # Panics
     /// When it runs into its limit. It is killed then.
     #[must_use]
+    #[track_caller]
     pub fn wait(mut self) -> Finished {
         let left = self.limit.saturating_sub(self.started.elapsed());
         let ended = exits_within(&self.child, left);
@@ -207,6 +209,7 @@ impl Finished {
     ///
     /// # Panics
     /// When it did not; the message holds all that it printed.
+    #[track_caller]
     pub fn success(self) -> Self {
         self.code(0)
     }
@@ -215,6 +218,7 @@ impl Finished {
     ///
     /// # Panics
     /// When it was another one; the message holds all that it printed.
+    #[track_caller]
     pub fn code(self, code: i32) -> Self {
         assert!(
             self.status.code() == Some(code),
@@ -255,6 +259,7 @@ impl Finished {
     /// # Panics
     /// When it is not.
     #[must_use]
+    #[track_caller]
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.output)
             .unwrap_or_else(|error| panic!("{} printed no JSON: {error}\n{}", self.name, self.transcript()))
@@ -306,6 +311,7 @@ fn collect(output: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
 ///
 /// # Panics
 /// When it is nowhere; the message says how to install it.
+#[track_caller]
 pub(super) fn find(name: &str) -> PathBuf {
     if name.contains('/') {
         return PathBuf::from(name);

@@ -1,4 +1,4 @@
-//! The processor time of a server: that of its process and of all its descendants.
+//! The processor: a server's time on it, that of its process and of all its descendants; and who else wants it.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,11 @@ pub(crate) fn seconds(root: u32) -> f64 {
         family.extend(processes.iter().filter(|(_, process)| process.parent == parent).map(|(id, _)| *id));
     }
     ticks as f64 / rustix::param::clock_ticks_per_second() as f64
+}
+
+/// How many tasks wanted a processor during the last minute, on average (proc_loadavg(5)).
+pub(crate) fn load() -> Option<f64> {
+    std::fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 struct Process {

@@ -21,6 +21,9 @@ use job::Job;
 use report::{Measurement, Report};
 use server::Server;
 
+/// From this load on, the servers and clients do not have their cores for themselves.
+const BUSY: f64 = 0.5;
+
 /// Measure tapster against nginx and NSD, side by side.
 #[derive(Debug, Parser)]
 #[command(name = "tests/bench")]
@@ -46,6 +49,9 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let jobs = if arguments.jobs.is_empty() { Job::all() } else { arguments.jobs.clone() };
     let contender = if arguments.self_check { "peer again" } else { "tapster" };
+    if let Some(load) = cpu::load().filter(|load| *load > BUSY) {
+        println!("The machine is busy (load {load}): rates scatter, and the CPU's share tells more.\n");
+    }
     println!("{}", Report::heading(contender));
     let mut reports = Vec::new();
     for job in jobs {

@@ -32,7 +32,9 @@ pub(crate) fn tapster(job: Job) -> Tapster {
     let mut plan = Plan::new();
     let directory = plan.path("");
     plan.services = if job.is_http() {
-        "[services.http]\n[[services.http.sites]]\nhosts = [\"*\"]\nroot = \"www\"\n".to_owned()
+        "[services.http]\n[[services.http.sites]]\nhosts = [\"*\"]\nroot = \"www\"\n\
+         [services.http.limits]\nmax_requests = 0\n"
+            .to_owned()
     } else {
         "[services.dns]\n[[services.dns.zones]]\nname = \"example.test\"\nfile = \"example.test.zone\"\n".to_owned()
     };
