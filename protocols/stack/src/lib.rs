@@ -21,9 +21,19 @@ mod delivery;
 mod frame;
 mod packet;
 mod time;
+#[cfg_attr(not(test), expect(dead_code, reason = "Host, which uses it, is still to come"))]
+mod transport;
 
 pub use delivery::{ClosedReason, ConnectionId, Delivery, Event, ListenerId, Payload, SocketId};
 pub use frame::{
     ChecksumOffload, DeviceFull, FrameSink, HardwareAddress, Offload, ReceivedFrame, Segmentation, SegmentationOffload,
 };
 pub use time::Instant;
+
+/// TCP as its users see it: how it is configured, streams, rows and counters.
+pub mod tcp {
+    pub use crate::transport::tcp::{
+        Configuration, CongestionControl, ConnectError, ConnectionDetail, ConnectionRow, Counters, KeepAlive,
+        ListenError, ListenOptions, ListenerRow, Measurements, State, Stream,
+    };
+}

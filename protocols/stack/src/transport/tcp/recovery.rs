@@ -1,0 +1,143 @@
+//! Loss recovery (RFC 6675; RFC 5681 §3.2 and RFC 6582 for peers without SACK).
+//!
+//! Responsible for deciding from acknowledgments that something is lost, and for how the sender comes out of it. Without
+//! SACK each duplicate acknowledgment counts as one segment that has arrived: that makes NewReno's inflated window and
+//! RFC 6675's `pipe` the same thing, and limited transmit (RFC 3042) follows by itself.
+
+use super::congestion::{Acknowledged, Controller};
+use super::control_block::{ControlBlock, Environment};
+use super::retransmission_queue::{DUP_THRESH, Delivered};
+use super::sequence::SequenceNumber;
+
+/// Whether the sender is repairing something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    #[default]
+    Open,
+    /// Until `point` is acknowledged: RecoveryPoint of RFC 6675, `recover` of RFC 6582.
+    Fast { point: SequenceNumber },
+    /// The retransmission timer has expired; slow start over what was on its way up to `point`.
+    Timeout { point: SequenceNumber },
+}
+
+/// The state of recovery.
+#[derive(Debug, Default)]
+pub(crate) struct Recovery {
+    pub(crate) phase: Phase,
+    /// Duplicate acknowledgments: segments that have arrived beyond a hole. Not used with SACK.
+    pub(crate) duplicates: u32,
+    /// One segment goes out whatever the congestion window says (RFC 6675 §5 (4.3), RFC 6298 §5.4).
+    pub(crate) retransmit_now: bool,
+    /// A window has been acknowledged when this is: the rounds of RFC 9406.
+    round_end: Option<SequenceNumber>,
+}
+
+impl Recovery {
+    pub(crate) const fn is_fast(&self) -> bool {
+        matches!(self.phase, Phase::Fast { .. })
+    }
+}
+
+impl ControlBlock {
+    /// What is thought to be on its way.
+    pub(crate) fn pipe(&self) -> u32 {
+        let arrived = if self.sack_permitted { 0 } else { self.recovery.duplicates.saturating_mul(self.smss()) };
+        self.retransmission_queue.pipe().saturating_sub(arrived)
+    }
+
+    /// Goes through what an acknowledgment means for recovery and for the congestion window. `advanced` octets lie between
+    /// the old SND.UNA and the new one; a `duplicate` is one in the sense of RFC 5681 §2.
+    pub(crate) fn recover(
+        &mut self,
+        environment: &mut Environment<'_>,
+        delivered: &Delivered,
+        advanced: u32,
+        duplicate: bool,
+    ) {
+        let smss = self.smss();
+        let flight = self.retransmission_queue.len() + advanced;
+        if duplicate && !self.sack_permitted {
+            // No more than what is on its way can have arrived.
+            let most = self.retransmission_queue.len() / smss;
+            self.recovery.duplicates = (self.recovery.duplicates + 1).min(most);
+        }
+        if advanced > 0 {
+            self.leave_recovery_at_point();
+            if !self.sack_permitted {
+                self.partial_acknowledgment(advanced, smss);
+            }
+        }
+        let lost = if self.sack_permitted {
+            delivered.octets > 0
+                && self.retransmission_queue.sacked() > 0
+                && self.retransmission_queue.mark_lost_by_sack(smss)
+        } else {
+            self.recovery.phase == Phase::Open && self.recovery.duplicates >= DUP_THRESH
+        };
+        if lost && self.recovery.phase == Phase::Open {
+            self.enter_fast_recovery(environment, flight);
+        }
+        if advanced > 0 && !self.recovery.is_fast() && self.window_limited {
+            let round_ends = self.recovery.round_end.is_none_or(|end| self.snd.una >= end);
+            if round_ends {
+                self.recovery.round_end = Some(self.snd.nxt);
+            }
+            self.congestion.acknowledged(&Acknowledged {
+                now: environment.now,
+                octets: delivered.octets,
+                flight: self.pipe(),
+                smss,
+                round_trip: delivered.round_trip,
+                smoothed_round_trip: self.rto.smoothed_round_trip(),
+                round_ends,
+            });
+        }
+    }
+
+    /// RFC 6675 §5 (4), RFC 5681 §3.2 (2) and (3).
+    fn enter_fast_recovery(&mut self, environment: &mut Environment<'_>, flight: u32) {
+        environment.counters.fast_retransmits += 1;
+        self.recovery.phase = Phase::Fast { point: self.snd.nxt };
+        self.recovery.retransmit_now = true;
+        self.congestion.lost(flight, self.smss(), environment.now);
+        if !self.sack_permitted {
+            self.retransmission_queue.mark_first_lost(self.smss());
+        }
+    }
+
+    /// RFC 6675 §5 (A): everything that was on its way at the loss has been acknowledged.
+    fn leave_recovery_at_point(&mut self) {
+        if let Phase::Fast { point } | Phase::Timeout { point } = self.recovery.phase
+            && self.snd.una >= point
+        {
+            self.recovery.phase = Phase::Open;
+            self.recovery.duplicates = 0;
+            self.recovery.retransmit_now = false;
+        }
+    }
+
+    /// RFC 6582 §3.2: an acknowledgment that ends before `recover` tells of the next hole. The window is deflated by what it
+    /// acknowledges, less one segment: as many duplicates are no longer ahead.
+    fn partial_acknowledgment(&mut self, advanced: u32, smss: u32) {
+        match self.recovery.phase {
+            Phase::Fast { .. } => {
+                let behind = (advanced / smss).saturating_sub(1);
+                self.recovery.duplicates = self.recovery.duplicates.saturating_sub(behind);
+                self.retransmission_queue.mark_first_lost(smss);
+                self.recovery.retransmit_now = true;
+            }
+            Phase::Open | Phase::Timeout { .. } => self.recovery.duplicates = 0,
+        }
+    }
+
+    /// The retransmission timer has expired (RFC 6298 §5.4 to §5.6, RFC 5681 §3.1).
+    pub(crate) fn lost_everything(&mut self, environment: &mut Environment<'_>) {
+        let again = matches!(self.recovery.phase, Phase::Timeout { .. }) && self.rto.backoff() > 0;
+        let flight = self.retransmission_queue.len();
+        self.congestion.timed_out(flight, self.smss(), again, environment.now);
+        self.retransmission_queue.mark_all_lost();
+        self.recovery.phase = Phase::Timeout { point: self.snd.nxt };
+        self.recovery.duplicates = 0;
+        self.recovery.retransmit_now = true;
+    }
+}
