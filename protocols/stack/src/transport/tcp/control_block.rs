@@ -107,6 +107,8 @@ pub(crate) struct ControlBlock {
     pub(crate) state: State,
     /// Whether a user still holds it. Without one it is an orphan that only finishes.
     pub(crate) attached: bool,
+    /// Whether its user has been told that it is open. What comes before waits in the queue.
+    pub(crate) announced: bool,
     /// Who accepted it; `None` for an active open.
     pub(crate) listener: Option<ListenerId>,
     pub(crate) opened_at: Instant,
@@ -181,6 +183,7 @@ impl ControlBlock {
             key,
             state: State::SynSent,
             attached: true,
+            announced: false,
             listener: None,
             opened_at: now,
             snd: SendVariables {

@@ -120,7 +120,14 @@ impl Tcp {
 
     /// The next piece of news that no segment's data brought.
     pub(crate) fn next_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        let event = self.events.pop_front()?;
+        if let Event::Opened { connection, .. } = event
+            && let Some(index) = self.connections.resolve(connection)
+            && let Some(block) = self.connections.block_mut(index)
+        {
+            block.announced = true;
+        }
+        Some(event)
     }
 
     /// A connection's handshake is complete.

@@ -242,7 +242,8 @@ impl RetransmissionQueue {
         let is_due = |sent: &&Sent| sent.lost && !sent.retransmitted;
         let mut due = self.records.iter().skip_while(|sent| !is_due(sent)).take_while(is_due);
         let first = due.next()?;
-        let furthest = first.start + limit;
+        // Less than half the circle, whatever was asked for.
+        let furthest = first.start + limit.min(1 << 30);
         let mut end = first.end;
         for sent in due {
             if end >= furthest {

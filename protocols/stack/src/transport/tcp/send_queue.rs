@@ -129,6 +129,9 @@ impl SendQueue {
     /// The octets from `offset` on, at most `length` of them, as slices without a gap.
     pub(crate) fn slices(&self, offset: u64, length: usize) -> Slices<'_> {
         let mut slices = Slices::new();
+        if length == 0 {
+            return slices;
+        }
         let end = offset + length as u64;
         let first = self.chunks.partition_point(|chunk| chunk.end() <= offset);
         for chunk in self.chunks.range(first..) {

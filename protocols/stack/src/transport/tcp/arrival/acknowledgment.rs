@@ -61,7 +61,10 @@ impl ControlBlock {
         }
         // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated. If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and
         // SND.WL2 =< SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK."
-        if self.snd.una <= ack && (self.snd.wl1 < header.seq || (self.snd.wl1 == header.seq && self.snd.wl2 <= ack)) {
+        // An acknowledgment of new data is newer than any before it, whatever number its own segment has: without that, SND.UNA
+        // would carry an old window forward, beyond the edge that the peer has offered.
+        let is_newer = self.snd.wl1 < header.seq || (self.snd.wl1 == header.seq && self.snd.wl2 <= ack);
+        if advanced > 0 || (self.snd.una == ack && is_newer) {
             self.update_window(environment, header);
         }
         self.measure_round_trip(environment, header, &delivered, advanced);

@@ -137,13 +137,13 @@ impl Tcp {
         let was_opening = !block.state.is_synchronized();
         let verdict = block.segment_arrives(&mut environment, segment);
         let opened = was_opening && block.state.is_synchronized();
-        let attached = block.attached;
+        let (attached, announced) = (block.attached, block.announced);
         let id = self.connections.id(index);
         if opened {
             self.opened(index, None);
         }
         let payload = self.conclude(now, index, verdict)?;
-        if opened {
+        if !announced {
             self.deposit(now, index, &payload);
             return None;
         }

@@ -120,6 +120,7 @@ pub(super) struct Pair {
     shifts: [Option<u8>; 2],
     edges: [Option<SequenceNumber>; 2],
     pub(super) packets: u64,
+    seed: u64,
 }
 
 pub(super) const CLIENT: usize = 0;
@@ -161,6 +162,7 @@ impl Pair {
             shifts: [None; 2],
             edges: [None; 2],
             packets: 0,
+            seed,
         }
     }
 
@@ -241,6 +243,11 @@ impl Pair {
     fn send(&mut self, end: usize) {
         let _ = self.tcp[end].transmit(self.now, &mut self.wires[end]);
         for packet in std::mem::take(&mut self.wires[end].sent) {
+            if std::env::var_os("TRACE").is_some() {
+                let segment = packet.segment();
+                let h = &segment.header;
+                eprintln!("{:?} {end} seq {:?} ack {:?} {:?} len {} win {} {:?}", self.now.as_micros() % 1_000_000_000, h.seq, h.ack, h.flags, segment.text.len(), h.window, h.options.sack.as_slice());
+            }
             self.check_window(end, &packet);
             let pieces = if self.weather.cuts { cut(&packet) } else { vec![packet] };
             for piece in pieces {
@@ -283,6 +290,6 @@ impl Pair {
         }
         let edge = self.edges[end].expect("data come after the handshake");
         let last = segment.header.seq + segment.text.len() as u32;
-        assert!(last <= edge || segment.text.len() == 1, "{last:?} is beyond the window's edge {edge:?}");
+        assert!(last <= edge || segment.text.len() == 1, "seed {}: {last:?} is beyond the edge {edge:?}", self.seed);
     }
 }
