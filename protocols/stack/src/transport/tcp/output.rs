@@ -99,8 +99,11 @@ impl ControlBlock {
             return None;
         }
         let (start, end) = self.retransmission_queue.next_lost(room.min(most))?;
-        // A window that has shrunk is respected, but for one octet (RFC 9293 §3.8.6, SHLD-16, MUST-34).
-        let end = end.min(self.send_window_edge().max(start + 1));
+        // A window that has shrunk is respected (SHLD-16, MUST-34), but for the first octet, which probes it (§3.8.6.1).
+        let end = end.min(self.send_window_edge().max(self.snd.una + 1));
+        if end <= start {
+            return None;
+        }
         let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
         Some(Transmission::Text { start, end: text_end, fin: text_end < end })
     }
@@ -306,11 +309,10 @@ impl ControlBlock {
             if fin {
                 self.snd.fin = Some(text_end);
             }
-            if !(text_end - start).is_multiple_of(size) {
-                self.snd.small_end = text_end;
-            }
             if self.window_probe_due {
                 environment.counters.window_probes_sent += 1;
+            } else if !(text_end - start).is_multiple_of(size) {
+                self.snd.small_end = text_end;
             }
         }
         self.window_probe_due = false;
@@ -324,7 +326,7 @@ impl ControlBlock {
 
     /// Nothing more can be sent now: is it the congestion window that holds the rest back?
     fn after_output(&mut self) {
-        let waits = self.unsent() > 0 || self.fin_is_unsent();
+        let waits = self.unsent() > 0 || self.fin_is_unsent() || self.retransmission_queue.to_retransmit() > 0;
         self.window_limited = waits && self.congestion.window().saturating_sub(self.pipe()) < self.smss();
     }
 

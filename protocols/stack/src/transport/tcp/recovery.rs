@@ -56,6 +56,7 @@ impl ControlBlock {
     ) {
         let smss = self.smss();
         let flight = self.retransmission_queue.len() + advanced;
+        let was_fast = self.recovery.is_fast();
         if duplicate && !self.sack_permitted {
             // No more than what is on its way can have arrived.
             let most = self.retransmission_queue.len() / smss;
@@ -77,7 +78,8 @@ impl ControlBlock {
         if lost && self.recovery.phase == Phase::Open {
             self.enter_fast_recovery(environment, flight);
         }
-        if advanced > 0 && !self.recovery.is_fast() && self.window_limited {
+        // The acknowledgment that ends a recovery does not count: RFC 6582 §3.2 (3) sets cwnd to ssthresh.
+        if advanced > 0 && !was_fast && !self.recovery.is_fast() && self.window_limited {
             let round_ends = self.recovery.round_end.is_none_or(|end| self.snd.una >= end);
             if round_ends {
                 self.recovery.round_end = Some(self.snd.nxt);

@@ -63,7 +63,9 @@ fn a_good_network_needs_no_retransmission() {
         let pair = converse(seed, GOOD, [200_000, 300_000]);
         for tcp in &pair.tcp {
             let counters = tcp.counters();
-            assert_eq!(counters.segments_retransmitted, counters.retransmission_timeouts, "seed {seed}: {counters:?}");
+            // A reader who pauses closes the window, and its probes may have to be sent again.
+            let probes = counters.window_probes_sent + counters.retransmission_timeouts;
+            assert!(counters.segments_retransmitted <= probes, "seed {seed}: {counters:?}");
             assert_eq!(counters.fast_retransmits, 0, "seed {seed}: {counters:?}");
         }
     }

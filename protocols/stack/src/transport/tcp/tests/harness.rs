@@ -243,11 +243,6 @@ impl Pair {
     fn send(&mut self, end: usize) {
         let _ = self.tcp[end].transmit(self.now, &mut self.wires[end]);
         for packet in std::mem::take(&mut self.wires[end].sent) {
-            if std::env::var_os("TRACE").is_some() {
-                let segment = packet.segment();
-                let h = &segment.header;
-                eprintln!("{:?} {end} seq {:?} ack {:?} {:?} len {} win {} {:?}", self.now.as_micros() % 1_000_000_000, h.seq, h.ack, h.flags, segment.text.len(), h.window, h.options.sack.as_slice());
-            }
             self.check_window(end, &packet);
             let pieces = if self.weather.cuts { cut(&packet) } else { vec![packet] };
             for piece in pieces {

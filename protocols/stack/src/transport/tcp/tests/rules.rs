@@ -1,1 +1,7 @@
+//! The rules, one by one, on segments written by hand.
 
+mod closing;
+mod hostile;
+mod opening;
+mod receiving;
+mod sending;
