@@ -192,7 +192,7 @@ mod tests {
     fn impossible_lengths_end_the_reading() {
         let read = |octets: &[u8]| Options::parse(octets);
         assert_eq!(read(&[2, 4, 5, 0xb4, 3, 0]).maximum_segment_size, Some(1460), "length 0");
-        assert_eq!(read(&[2, 4, 5, 0xb4, 3, 1, 4, 2]).sack_permitted, false, "length 1");
+        assert!(!read(&[2, 4, 5, 0xb4, 3, 1, 4, 2]).sack_permitted, "length 1");
         assert_eq!(read(&[2, 4, 5, 0xb4, 8, 10, 1, 2]).timestamps, None, "longer than the header");
         assert_eq!(read(&[2, 4, 5, 0xb4, 8]).maximum_segment_size, Some(1460), "no length");
     }

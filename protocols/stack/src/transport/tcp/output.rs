@@ -53,6 +53,13 @@ impl ControlBlock {
         environment: &mut Environment<'_>,
         sink: &mut impl PacketSink,
     ) -> Result<Turn, DeviceFull> {
+        // RFC 5681 §4.1: what was learned of the path is stale after an idle RTO.
+        if self.retransmission_queue.is_empty()
+            && self.unsent() > 0
+            && environment.now.since(self.sent_at) > self.rto.current()
+        {
+            self.congestion.restart_after_idle(self.smss());
+        }
         for _ in 0..BURST {
             let Some(next) = self.next_transmission(sink.segmentation_limit()) else {
                 self.after_output();

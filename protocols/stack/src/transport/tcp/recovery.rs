@@ -87,7 +87,6 @@ impl ControlBlock {
             self.congestion.acknowledged(&Acknowledged {
                 now: environment.now,
                 octets: delivered.octets,
-                flight: self.pipe(),
                 smss,
                 round_trip: delivered.round_trip,
                 smoothed_round_trip: self.rto.smoothed_round_trip(),

@@ -69,11 +69,6 @@ impl SendQueue {
         self.start
     }
 
-    /// The offset after the last octet.
-    pub(crate) const fn end(&self) -> u64 {
-        self.end
-    }
-
     /// Adds shared octets.
     pub(crate) fn push(&mut self, octets: Bytes) {
         if octets.len() <= COPY_LIMIT {

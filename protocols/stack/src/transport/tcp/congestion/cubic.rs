@@ -155,7 +155,6 @@ mod tests {
             cubic.acknowledged(&Acknowledged {
                 now,
                 octets: cubic.window(),
-                flight: cubic.window(),
                 smss: SMSS,
                 round_trip: Some(ROUND_TRIP),
                 smoothed_round_trip: Some(ROUND_TRIP),

@@ -109,7 +109,6 @@ mod tests {
                 | hystart.ends_slow_start(&Acknowledged {
                     now: Instant::START,
                     octets: 1000,
-                    flight: 10_000,
                     smss: 1000,
                     round_trip: Some(Duration::from_millis(round_trip)),
                     smoothed_round_trip: None,

@@ -29,8 +29,6 @@ pub(crate) struct Acknowledged {
     pub(crate) now: Instant,
     /// Octets that have left the network.
     pub(crate) octets: u32,
-    /// Octets that are still in it.
-    pub(crate) flight: u32,
     /// The sender's maximum segment size, in octets of data.
     pub(crate) smss: u32,
     /// The round trip of the segment that is acknowledged, where it could be measured.

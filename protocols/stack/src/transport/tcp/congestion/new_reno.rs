@@ -80,7 +80,6 @@ mod tests {
         Acknowledged {
             now: Instant::START,
             octets,
-            flight: 0,
             smss: SMSS,
             round_trip: None,
             smoothed_round_trip: None,

@@ -85,9 +85,9 @@ impl Application {
             let length = (1 + dice.below(40_000)).min(self.to_write - self.written).min(stream.room() as u64);
             let octets: Vec<u8> = (self.written..self.written + length).map(|at| octet(at, self.end)).collect();
             if dice.chance(500) {
-                stream.write(octets.into())
+                stream.write(octets.into());
             } else {
-                stream.write_copy(&octets)
+                stream.write_copy(&octets);
             }
             self.written += length;
         }
