@@ -10,6 +10,7 @@ use super::Configuration;
 use super::congestion::{AnyController, Controller};
 use super::four_tuple::FourTuple;
 use super::options::Timestamps;
+use super::rack::Rack;
 use super::reassembly::Reassembly;
 use super::receive_queue::ReceiveQueue;
 use super::receive_window::{INITIAL_BUFFER, ReceiveWindow};
@@ -133,6 +134,7 @@ pub(crate) struct ControlBlock {
     pub(crate) rto: RetransmissionTimeout,
     pub(crate) congestion: AnyController,
     pub(crate) recovery: Recovery,
+    pub(crate) rack: Rack,
 
     pub(crate) acknowledgment_due: AcknowledgmentDue,
     /// A SYN, or a SYN and ACK, is to be sent.
@@ -211,6 +213,7 @@ impl ControlBlock {
             rto: RetransmissionTimeout::new(configuration.minimum_retransmission_timeout),
             congestion: AnyController::new(configuration.congestion_control, u32::from(default_mss(&key))),
             recovery: Recovery::default(),
+            rack: Rack::default(),
             acknowledgment_due: AcknowledgmentDue::No,
             syn_due: true,
             finish_requested: false,

@@ -71,6 +71,7 @@ mod listener;
 mod open;
 mod options;
 mod output;
+mod rack;
 mod reassembly;
 mod receive_queue;
 mod receive_window;

@@ -83,7 +83,8 @@ impl ControlBlock {
             State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
                 let size = self.smss() - self.sack_blocks().space() as u32;
                 let most = segmentation.map_or(size, |limit| (limit as u32 / size * size).max(size));
-                if let Some(text) = self.next_retransmission(size, most).or_else(|| self.next_text(size, most)) {
+                let text = self.next_retransmission(size, most).or_else(|| self.next_text(size, most));
+                if let Some(text) = text.or_else(|| self.next_probe(size)) {
                     return Some(text);
                 }
             }
@@ -112,6 +113,24 @@ impl ControlBlock {
             return None;
         }
         let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
+        Some(Transmission::Text { start, end: text_end, fin: text_end < end })
+    }
+
+    /// RFC 8985 §7.3: a new segment if there is one and the peer's window has room for it, else the last one again. The
+    /// congestion window does not count.
+    fn next_probe(&self, size: u32) -> Option<Transmission> {
+        if !self.rack.probe_due {
+            return None;
+        }
+        let start = self.snd.nxt;
+        let edge = self.send_window_edge();
+        let length = self.unsent().min(size).min(if start < edge { edge - start } else { 0 });
+        if length > 0 {
+            return Some(Transmission::Text { start, end: start + length, fin: false });
+        }
+        let (first, end) = self.retransmission_queue.tail()?;
+        let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
+        let start = if text_end - first > size { text_end - size } else { first };
         Some(Transmission::Text { start, end: text_end, fin: text_end < end })
     }
 
@@ -305,7 +324,9 @@ impl ControlBlock {
         if self.retransmission_queue.is_empty() {
             self.waiting_since = now;
         }
-        if start < self.snd.nxt {
+        let is_retransmission = start < self.snd.nxt;
+        let is_probe = self.rack.probe_due && self.retransmission_queue.to_retransmit() == 0;
+        if is_retransmission {
             self.retransmission_queue.retransmitted(start, end, now);
             self.retransmits += 1;
             self.recovery.retransmit_now = false;
@@ -325,9 +346,15 @@ impl ControlBlock {
         self.window_probe_due = false;
         self.sent_at = now;
         self.timers.stop(Timer::Persist);
-        // RFC 6298 §5.1.
-        if !self.timers.runs(Timer::Retransmission) {
+        // RFC 6298 §5.1; RFC 8985 §7.3: a probe starts it anew.
+        if is_probe || !self.timers.runs(Timer::Retransmission) {
             self.timers.start(Timer::Retransmission, now + self.rto.current());
+        }
+        if is_probe {
+            self.rack.probe_was_sent(self.snd.nxt, is_retransmission);
+            environment.counters.tail_loss_probes_sent += 1;
+        } else if !is_retransmission {
+            self.schedule_tail_loss_probe(now);
         }
     }
 

@@ -8,6 +8,7 @@ use super::congestion::{Acknowledged, Controller};
 use super::control_block::{ControlBlock, Environment};
 use super::retransmission_queue::{DUP_THRESH, Delivered};
 use super::sequence::SequenceNumber;
+use super::timers::Timer;
 
 /// Whether the sender is repairing something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
+    /// Whether something is thought lost.
+    pub(crate) fn is_repairing(&self) -> bool {
+        self.phase != Phase::Open
+    }
+
     pub(crate) const fn is_fast(&self) -> bool {
         matches!(self.phase, Phase::Fast { .. })
     }
@@ -53,6 +59,7 @@ impl ControlBlock {
         delivered: &Delivered,
         advanced: u32,
         duplicate: bool,
+        dsack: bool,
     ) {
         let smss = self.smss();
         let flight = self.retransmission_queue.len() + advanced;
@@ -69,14 +76,22 @@ impl ControlBlock {
             }
         }
         let lost = if self.sack_permitted {
-            delivered.octets > 0
+            self.rack_update(environment, delivered, dsack);
+            // RFC 6675's rule holds as long as the path keeps the order (RFC 8985 §6.2, step 4); RACK's always.
+            let by_count = delivered.octets > 0
                 && self.retransmission_queue.sacked() > 0
-                && self.retransmission_queue.mark_lost_by_sack(smss)
+                && !self.rack.reordering_seen
+                && self.retransmission_queue.mark_lost_by_sack(smss);
+            self.rack_detect_loss(environment.now) || by_count
         } else {
             self.recovery.phase == Phase::Open && self.recovery.duplicates >= DUP_THRESH
         };
-        if lost && self.recovery.phase == Phase::Open {
-            self.enter_fast_recovery(environment, flight);
+        if lost {
+            self.loss_was_found(environment);
+        }
+        if self.tail_loss_probe_repaired_loss(advanced, dsack) && self.recovery.phase == Phase::Open {
+            // RFC 8985 §7.4.2: the loss has been repaired already; only the window answers.
+            self.congestion.lost(flight, smss, environment.now);
         }
         // The acknowledgment that ends a recovery does not count: RFC 6582 §3.2 (3) sets cwnd to ssthresh.
         if advanced > 0 && !was_fast && !self.recovery.is_fast() && self.window_limited {
@@ -95,8 +110,12 @@ impl ControlBlock {
         }
     }
 
-    /// RFC 6675 §5 (4), RFC 5681 §3.2 (2) and (3).
-    fn enter_fast_recovery(&mut self, environment: &mut Environment<'_>, flight: u32) {
+    /// RFC 6675 §5 (4), RFC 5681 §3.2 (2) and (3): a loss, if it is the first since everything was well, begins a recovery.
+    pub(crate) fn loss_was_found(&mut self, environment: &mut Environment<'_>) {
+        if self.recovery.phase != Phase::Open {
+            return;
+        }
+        let flight = self.retransmission_queue.len();
         environment.counters.fast_retransmits += 1;
         self.recovery.phase = Phase::Fast { point: self.snd.nxt };
         self.recovery.retransmit_now = true;
@@ -114,6 +133,7 @@ impl ControlBlock {
             self.recovery.phase = Phase::Open;
             self.recovery.duplicates = 0;
             self.recovery.retransmit_now = false;
+            self.rack.recovery_ended();
         }
     }
 
@@ -137,6 +157,9 @@ impl ControlBlock {
         let flight = self.retransmission_queue.len();
         self.congestion.timed_out(flight, self.smss(), again, environment.now);
         self.retransmission_queue.mark_all_lost();
+        self.rack.timed_out();
+        self.timers.stop(Timer::Reordering);
+        self.timers.stop(Timer::TailLossProbe);
         self.recovery.phase = Phase::Timeout { point: self.snd.nxt };
         self.recovery.duplicates = 0;
         self.recovery.retransmit_now = true;

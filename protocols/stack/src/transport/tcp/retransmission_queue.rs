@@ -45,24 +45,36 @@ impl Sent {
 pub(crate) struct Delivered {
     /// Octets of sequence space that the peer is now known to have, and was not before.
     pub(crate) octets: u32,
-    /// Among them, octets that had been sent only once.
-    pub(crate) unambiguous: bool,
     /// The round trip of the latest of them, where it can be measured.
     pub(crate) round_trip: Option<Duration>,
-    /// When the latest of them was sent, and where it ends: RACK.xmit_ts and RACK.end_seq (RFC 8985 §5.2).
-    pub(crate) latest: Option<(Instant, SequenceNumber, bool)>,
+    /// When the most recently sent of them was sent, and where it ends (RFC 8985 §6.2, step 2). Of what was sent twice only
+    /// if no round trip is so short that this must be the answer to the first copy.
+    pub(crate) latest: Option<(Instant, SequenceNumber)>,
+    /// The lowest end of a record that was sent once, and the highest of any (RFC 8985 §6.2, step 3).
+    pub(crate) lowest_unambiguous_end: Option<SequenceNumber>,
+    pub(crate) highest_end: Option<SequenceNumber>,
+    /// The shortest round trip that is known.
+    minimum_round_trip: Duration,
 }
 
 impl Delivered {
+    pub(crate) fn new(minimum_round_trip: Option<Duration>) -> Self {
+        Self { minimum_round_trip: minimum_round_trip.unwrap_or_default(), ..Self::default() }
+    }
+
     fn add(&mut self, sent: &Sent, now: Instant) {
+        let round_trip = now.since(sent.at);
         self.octets += sent.len();
+        self.highest_end = Some(self.highest_end.map_or(sent.end, |highest| highest.max(sent.end)));
         if !sent.ambiguous {
-            self.unambiguous = true;
-            let round_trip = now.since(sent.at);
             self.round_trip = Some(self.round_trip.map_or(round_trip, |other| other.min(round_trip)));
+            let lowest = self.lowest_unambiguous_end.map_or(sent.end, |lowest| lowest.min(sent.end));
+            self.lowest_unambiguous_end = Some(lowest);
         }
-        if self.latest.is_none_or(|(at, end, _)| (at, end) < (sent.at, sent.end)) {
-            self.latest = Some((sent.at, sent.end, sent.ambiguous));
+        if (!sent.ambiguous || round_trip >= self.minimum_round_trip)
+            && self.latest.is_none_or(|latest| latest < (sent.at, sent.end))
+        {
+            self.latest = Some((sent.at, sent.end));
         }
     }
 }
@@ -108,14 +120,9 @@ impl RetransmissionQueue {
         self.len() - self.sacked - self.lost + self.retransmitted
     }
 
-    /// The records, for those who look for losses.
-    pub(crate) fn records(&self) -> impl DoubleEndedIterator<Item = &Sent> {
-        self.records.iter()
-    }
-
-    /// When the first record was sent, the last time.
-    pub(crate) fn first_sent_at(&self) -> Option<Instant> {
-        self.records.front().map(|sent| sent.at)
+    /// The last record's numbers: what a tail loss probe sends again.
+    pub(crate) fn tail(&self) -> Option<(SequenceNumber, SequenceNumber)> {
+        self.records.back().map(|sent| (sent.start, sent.end))
     }
 
     /// Octets of memory that it holds.
@@ -137,8 +144,7 @@ impl RetransmissionQueue {
     }
 
     /// Removes what is acknowledged.
-    pub(crate) fn acknowledge(&mut self, snd_una: SequenceNumber, now: Instant) -> Delivered {
-        let mut delivered = Delivered::default();
+    pub(crate) fn acknowledge(&mut self, snd_una: SequenceNumber, now: Instant, delivered: &mut Delivered) {
         while let Some(&first) = self.records.front() {
             if first.start >= snd_una {
                 break;
@@ -157,7 +163,6 @@ impl RetransmissionQueue {
         if self.records.is_empty() && self.records.capacity() > KEPT_RECORDS {
             self.records = VecDeque::new();
         }
-        delivered
     }
 
     /// Takes in SACK blocks (RFC 6675 §4, Update). The caller has seen that they lie between SND.UNA and SND.NXT.
@@ -360,7 +365,8 @@ mod tests {
         assert_eq!(queue.next_lost(1500), Some((BASE, BASE + 1500)));
         queue.retransmitted(BASE, BASE + 1500, Instant::from_nanos(50));
         assert_eq!((queue.pipe(), queue.to_retransmit()), (1500, 2500));
-        let delivered = queue.acknowledge(BASE + 2000, Instant::from_nanos(60));
+        let mut delivered = Delivered::default();
+        queue.acknowledge(BASE + 2000, Instant::from_nanos(60), &mut delivered);
         assert_eq!((queue.pipe(), queue.to_retransmit()), (0, 2000));
         // The second segment's later half was sent once only.
         assert_eq!(delivered.round_trip, Some(Duration::from_nanos(59)));
@@ -370,7 +376,9 @@ mod tests {
     fn karns_algorithm() {
         let mut queue = queue(1);
         queue.retransmitted(BASE, BASE + 1000, Instant::from_nanos(50));
-        assert_eq!(queue.acknowledge(BASE + 1000, Instant::from_nanos(60)).round_trip, None);
+        let mut delivered = Delivered::default();
+        queue.acknowledge(BASE + 1000, Instant::from_nanos(60), &mut delivered);
+        assert_eq!((delivered.octets, delivered.round_trip), (1000, None));
     }
 
     proptest! {
@@ -401,18 +409,18 @@ mod tests {
                     }
                     6 => {
                         una = una.max((BASE + at.min(12_000)).min(una + 900));
-                        queue.acknowledge(una, Instant::from_nanos(200));
+                        queue.acknowledge(una, Instant::from_nanos(200), &mut Delivered::default());
                     }
                     _ => {}
                 }
-                let sum = |flag: fn(&Sent) -> bool| queue.records().filter(|sent| flag(sent)).map(Sent::len).sum::<u32>();
+                let sum = |flag: fn(&Sent) -> bool| queue.records.iter().filter(|sent| flag(sent)).map(Sent::len).sum::<u32>();
                 prop_assert_eq!(queue.sacked, sum(|sent| sent.sacked));
                 prop_assert_eq!(queue.lost, sum(|sent| sent.lost));
                 prop_assert_eq!(queue.retransmitted, sum(|sent| sent.retransmitted));
                 prop_assert_eq!(queue.len(), sum(|_| true));
                 prop_assert_eq!(queue.len(), (BASE + 12_000) - una);
-                prop_assert!(queue.records().all(|sent| sent.lost || !sent.retransmitted));
-                prop_assert!(queue.records().all(|sent| !(sent.lost && sent.sacked)));
+                prop_assert!(queue.records.iter().all(|sent| sent.lost || !sent.retransmitted));
+                prop_assert!(queue.records.iter().all(|sent| !(sent.lost && sent.sacked)));
             }
         }
     }

@@ -75,6 +75,17 @@ impl ControlBlock {
     fn time_out(&mut self, environment: &mut Environment<'_>, timer: Timer) -> Verdict<'static> {
         match timer {
             Timer::Retransmission => self.retransmission_time_out(environment),
+            Timer::Reordering => {
+                // RFC 8985 §6.3: what was only overtaken then is lost now.
+                if self.rack_detect_loss(environment.now) {
+                    self.loss_was_found(environment);
+                }
+                Verdict::CONTINUE
+            }
+            Timer::TailLossProbe => {
+                self.rack.probe_due = true;
+                Verdict::CONTINUE
+            }
             Timer::Persist => {
                 // SHLD-30: the interval between probes grows exponentially.
                 self.window_probe_due = true;

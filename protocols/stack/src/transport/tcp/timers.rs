@@ -10,6 +10,10 @@ use crate::Instant;
 pub(crate) enum Timer {
     /// The retransmission timer (RFC 6298 §5).
     Retransmission,
+    /// A segment has been overtaken and may soon be thought lost (RFC 8985 §6.3).
+    Reordering,
+    /// Nothing has been heard of the last segments (RFC 8985 §7).
+    TailLossProbe,
     /// Data wait for the peer's window: a zero-window probe, or the override of silly-window avoidance
     /// (RFC 9293 §3.8.6.1 and §3.8.6.2.1 (4)).
     Persist,
@@ -22,8 +26,15 @@ pub(crate) enum Timer {
 }
 
 impl Timer {
-    const ALL: [Self; 5] =
-        [Self::Retransmission, Self::Persist, Self::DelayedAcknowledgment, Self::KeepAlive, Self::TimeWait];
+    const ALL: [Self; 7] = [
+        Self::Retransmission,
+        Self::Reordering,
+        Self::TailLossProbe,
+        Self::Persist,
+        Self::DelayedAcknowledgment,
+        Self::KeepAlive,
+        Self::TimeWait,
+    ];
 }
 
 /// A deadline each; [`NEVER`] when it does not run.

@@ -42,7 +42,7 @@ impl ControlBlock {
             self.challenge(environment);
             return Err(Verdict::CONTINUE);
         }
-        let mut delivered = Delivered::default();
+        let mut delivered = Delivered::new(self.rto.minimum_round_trip());
         let mut advanced = 0;
         let is_duplicate = self.is_duplicate_acknowledgment(segment);
         // "If SND.UNA < SEG.ACK =< SND.NXT, then set SND.UNA <- SEG.ACK. Any segments on the retransmission queue that are
@@ -51,14 +51,12 @@ impl ControlBlock {
             advanced = ack - self.snd.una;
             self.bytes_sent += u64::from(advanced.min(self.send_queue.len() as u32));
             self.send_queue.release(self.send_queue.start() + u64::from(advanced));
-            delivered = self.retransmission_queue.acknowledge(ack, environment.now);
+            self.retransmission_queue.acknowledge(ack, environment.now, &mut delivered);
             self.snd.una = ack;
             // Numbers that lie behind must not be mistaken for such ahead, half the circle later.
             self.snd.small_end = self.snd.small_end.max(ack);
         }
-        if self.sack_permitted {
-            self.take_sack_blocks(environment, header, &mut delivered);
-        }
+        let dsack = self.sack_permitted && self.take_sack_blocks(environment, header, &mut delivered);
         // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated. If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and
         // SND.WL2 =< SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK."
         // An acknowledgment of new data is newer than any before it, whatever number its own segment has: without that, SND.UNA
@@ -68,7 +66,7 @@ impl ControlBlock {
             self.update_window(environment, header);
         }
         self.measure_round_trip(environment, header, &delivered, advanced);
-        self.recover(environment, &delivered, advanced, is_duplicate);
+        self.recover(environment, &delivered, advanced, is_duplicate, dsack);
         if advanced > 0 {
             self.waiting_since = environment.now;
             // RFC 6298 §5.2 and §5.3.
@@ -77,6 +75,9 @@ impl ControlBlock {
             } else {
                 self.timers.start(Timer::Retransmission, environment.now + self.rto.current());
             }
+        }
+        if advanced > 0 || delivered.octets > 0 {
+            self.schedule_tail_loss_probe(environment.now);
         }
         self.our_fin_may_be_acknowledged(environment)
     }
@@ -91,14 +92,22 @@ impl ControlBlock {
             && u32::from(segment.header.window) << self.snd.shift == self.snd.wnd
     }
 
-    fn take_sack_blocks(&mut self, environment: &Environment<'_>, header: &Header, delivered: &mut Delivered) {
-        for block in header.options.sack.as_slice() {
-            // A block at or below SND.UNA reports a duplicate (RFC 2883); one beyond SND.NXT makes no sense.
+    /// Takes in SACK blocks. Returns whether the first of them reports a duplicate (RFC 2883 §4).
+    fn take_sack_blocks(&mut self, environment: &Environment<'_>, header: &Header, delivered: &mut Delivered) -> bool {
+        let blocks = header.options.sack.as_slice();
+        let is_duplicate = match *blocks {
+            [first, second, ..] if second.left <= first.left && first.right <= second.right => true,
+            [first, ..] => first.left < first.right && first.right <= header.ack,
+            [] => false,
+        };
+        for block in blocks {
+            // One that begins below SND.UNA is old; one beyond SND.NXT makes no sense.
             if self.snd.una < block.right && block.right <= self.snd.nxt && block.left < block.right {
                 let block = SackBlock { left: block.left.max(self.snd.una), ..*block };
                 self.retransmission_queue.sack(block, environment.now, delivered);
             }
         }
+        is_duplicate
     }
 
     fn update_window(&mut self, environment: &Environment<'_>, header: &Header) {

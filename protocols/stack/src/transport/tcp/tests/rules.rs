@@ -2,6 +2,7 @@
 
 mod closing;
 mod hostile;
+mod loss;
 mod opening;
 mod receiving;
 mod sending;
