@@ -3,14 +3,15 @@
 //! Responsible for the counters of the link and network layers and for the way counters are declared: each packet that
 //! is dropped counts under the one reason for which it was dropped. Not for their presentation.
 
-/// Declares a struct of counters. Those under `drops` are the reasons for which something was dropped; `drops()` lists
-/// them with the layer's name.
+/// Declares a struct of counters. Those under `drops` are the reasons for which something was dropped; `counts()` and
+/// `drops()` list them with the layer's name. Gauges, which go up and down, are fields and no more.
 macro_rules! counters {
     (
         $(#[$meta:meta])*
         $visibility:vis struct $name:ident in $layer:literal {
             counts { $($(#[$count_meta:meta])* $count:ident,)* }
             drops { $($(#[$drop_meta:meta])* $drop:ident,)* }
+            $(gauges { $($(#[$gauge_meta:meta])* $gauge:ident,)* })?
         }
     ) => {
         $(#[$meta])*
@@ -18,6 +19,7 @@ macro_rules! counters {
         $visibility struct $name {
             $($(#[$count_meta])* pub $count: u64,)*
             $($(#[$drop_meta])* pub $drop: u64,)*
+            $($($(#[$gauge_meta])* pub $gauge: u64,)*)?
         }
 
         impl $name {

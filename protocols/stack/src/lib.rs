@@ -20,25 +20,45 @@
 mod counters;
 mod delivery;
 mod frame;
+mod host;
 mod link;
 mod network;
 mod packet;
 mod time;
 mod transport;
 
-pub use counters::{ArpCounters, Counters, IcmpCounters, IgmpCounters, IpCounters, LinkCounters, ReassemblyCounters};
 pub use delivery::{ClosedReason, ConnectionId, Delivery, Event, ListenerId, Payload, SocketId};
 pub use frame::{
     ChecksumOffload, DeviceFull, FrameSink, HardwareAddress, Offload, ReceivedFrame, Segmentation, SegmentationOffload,
 };
+pub use host::{Configuration, Host};
 pub use link::impair::{Burst, Description, Impaired, Impairer, Impairment, ImpairmentCounters, Reception};
-pub use network::configuration::{
-    Configuration as NetworkConfiguration, Defence, EgressLimits, IcmpLimits, NeighborLimits, OffloadCapabilities,
-    PathMtuLimits, ReassemblyLimits,
-};
-pub use network::conflict::AddressEvent;
-pub use network::group::{GroupRow, JoinError};
-pub use network::neighbor::{NeighborRow, NeighborState};
-pub use network::route::{Route, RouteRow};
 pub use time::Instant;
-pub use transport::udp::{BindError, UdpCounters};
+
+/// The link and network layers as their users see them: configuration, rows, events and counters.
+pub mod net {
+    pub use crate::counters::{
+        ArpCounters, Counters, IcmpCounters, IgmpCounters, IpCounters, LinkCounters, ReassemblyCounters,
+    };
+    pub use crate::network::configuration::{
+        Configuration, Defence, EgressLimits, IcmpLimits, NeighborLimits, OffloadCapabilities, PathMtuLimits,
+        ReassemblyLimits,
+    };
+    pub use crate::network::conflict::AddressEvent;
+    pub use crate::network::group::{GroupRow, JoinError};
+    pub use crate::network::neighbor::{NeighborRow, NeighborState};
+    pub use crate::network::route::{Route, RouteRow};
+}
+
+/// TCP as its users see it: configuration, streams, rows and counters.
+pub mod tcp {
+    pub use crate::transport::tcp::{
+        Configuration, CongestionControl, ConnectError, ConnectionDetail, ConnectionRow, Counters, KeepAlive,
+        ListenError, ListenOptions, ListenerRow, Measurements, State, Stream,
+    };
+}
+
+/// UDP as its users see it: errors, rows and counters.
+pub mod udp {
+    pub use crate::transport::udp::{BindError, SendError, SocketRow, UdpCounters as Counters};
+}

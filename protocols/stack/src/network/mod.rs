@@ -174,6 +174,12 @@ impl Network {
         self.interface.routes.source_for(&self.interface.addresses, destination)
     }
 
+    /// The largest packet, IP header included, that goes to `destination` in one piece, in octets.
+    pub(crate) fn path_mtu(&self, now: Instant, destination: IpAddr) -> usize {
+        let Interface { path_mtus, mtu, .. } = &self.interface;
+        path_mtus.get(now, destination).map_or(*mtu, |path| path.mtu.min(*mtu))
+    }
+
     /// Whether the address is one of ours, and in use.
     pub(crate) fn is_own(&self, address: IpAddr) -> bool {
         self.interface.addresses.is_own(address)

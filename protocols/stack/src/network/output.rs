@@ -339,8 +339,7 @@ impl<D: FrameSink> PacketSink for Output<'_, D> {
     }
 
     fn path_mtu(&self, destination: IpAddr) -> usize {
-        let Interface { path_mtus, mtu, .. } = &self.network.interface;
-        path_mtus.get(self.now, destination).map_or(*mtu, |path| path.mtu.min(*mtu))
+        self.network.path_mtu(self.now, destination)
     }
 
     fn segmentation_limit(&self) -> Option<usize> {

@@ -1,5 +1,7 @@
-//! The transport layer: from packets to datagrams and streams.
+//! The transport layer: what is between a packet of the network layer and a service.
 //!
-//! Responsible for ports and for what goes on between them. Not for addresses, routes and frames.
+//! Responsible for connections, ports and what goes on between them. Each protocol takes packets in and hands packets out
+//! through the types of [`packet`](crate::packet). Not for addresses, routes and frames.
 
+pub(crate) mod tcp;
 pub(crate) mod udp;

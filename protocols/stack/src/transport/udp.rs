@@ -84,6 +84,41 @@ pub enum BindError {
     NoPortFree,
 }
 
+/// Why a datagram was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The device is full; try again later, or let it be lost as the network may.
+    #[error("the device is full")]
+    Full,
+    /// No route leads there.
+    #[error("no route leads there")]
+    NoRoute,
+    /// It is larger than 65,507 octets.
+    #[error("the datagram is too large")]
+    TooLarge,
+}
+
+impl From<SendFailure> for SendError {
+    fn from(failure: SendFailure) -> Self {
+        match failure {
+            SendFailure::DeviceFull => Self::Full,
+            SendFailure::NoRoute => Self::NoRoute,
+            SendFailure::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
+/// An open port, for people to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketRow {
+    /// Its name.
+    pub id: SocketId,
+    /// The address; `None` for all of ours.
+    pub address: Option<IpAddr>,
+    /// The port.
+    pub port: u16,
+}
+
 /// What becomes of a packet that brings no datagram.
 #[derive(Debug)]
 pub(crate) enum Refused<'f> {
@@ -158,11 +193,6 @@ impl Udp {
         let Some(binding) = self.bindings.remove(&socket) else { return false };
         self.sockets.remove(&binding);
         true
-    }
-
-    /// The address, `None` for all, and port of a socket.
-    pub(crate) fn binding(&self, socket: SocketId) -> Option<(Option<IpAddr>, u16)> {
-        self.bindings.get(&socket).map(|binding| (binding.address, binding.port))
     }
 
     /// Takes a packet in.
@@ -263,6 +293,11 @@ impl Udp {
             Err(SendFailure::NoRoute | SendFailure::TooLarge) => self.counters.not_sent += 1,
         }
         result
+    }
+
+    /// All open ports, in no order.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = SocketRow> + '_ {
+        self.bindings.iter().map(|(&id, &Binding { address, port })| SocketRow { id, address, port })
     }
 
     /// What has been seen.

@@ -40,7 +40,7 @@ fn an_echo_of_65000_octets_comes_back_whole() {
     }
     // The answer goes back through a reassembly of its own.
     let mut other = Reassembly::new(Configuration::default().reassembly, 1);
-    let mut counters = crate::ReassemblyCounters::default();
+    let mut counters = crate::net::ReassemblyCounters::default();
     let mut answer = None;
     for frame in flush(&mut network) {
         assert!(frame.len() <= 1514);

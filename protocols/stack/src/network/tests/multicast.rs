@@ -1,5 +1,5 @@
 use super::*;
-use crate::JoinError;
+use crate::net::JoinError;
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(239, 129, 2, 3);
 /// A group with the same hardware address.

@@ -161,10 +161,10 @@ fn a_transport_confirms_the_next_hop_not_the_destination() {
     assert_eq!(send(&mut network, 0, &mut Wire::default(), far, b"data"), Ok(()));
     assert!(receive(&mut network, 0, &arp_reply(PEER_MAC, Ipv4Addr::new(192, 0, 2, 254))).is_none());
     assert_eq!(send(&mut network, 60_000, &mut Wire::default(), far, b"data"), Ok(()));
-    assert_eq!(network.neighbors(at(60_000))[0].state, crate::NeighborState::Delay);
+    assert_eq!(network.neighbors(at(60_000))[0].state, crate::net::NeighborState::Delay);
     network.confirm_reachable(at(60_001), far.into());
     let row = network.neighbors(at(60_001))[0];
-    assert_eq!((row.address, row.state), (gateway, crate::NeighborState::Reachable));
+    assert_eq!((row.address, row.state), (gateway, crate::net::NeighborState::Reachable));
 }
 
 #[test]
@@ -178,13 +178,13 @@ fn a_conflict_is_counted_told_and_defended() {
     assert_eq!(frames.len(), 1, "once in ten seconds");
     let (_, announcement) = arp(&frames[0]);
     assert_eq!((announcement.sender_hardware, announcement.sender, announcement.target), (OWN_MAC, OWN, OWN));
-    assert_eq!(network.next_address_event(), Some(crate::AddressEvent::Conflict(OWN.into(), PEER_MAC)));
+    assert_eq!(network.next_address_event(), Some(crate::net::AddressEvent::Conflict(OWN.into(), PEER_MAC)));
     assert_eq!(network.counters().arp.address_conflicts, 2);
 }
 
 #[test]
 fn an_address_is_not_in_use_before_its_probes_and_not_after_it_is_lost() {
-    let configuration = Configuration { probe: true, defence: crate::Defence::GiveUp, ..configuration() };
+    let configuration = Configuration { probe: true, defence: crate::net::Defence::GiveUp, ..configuration() };
     let mut network = Network::new(&configuration, [7; 32], at(0));
     assert!(!network.is_own(OWN.into()) && network.routes().is_empty());
     receive(&mut network, 0, &arp_request(PEER_MAC, PEER, OWN));
@@ -205,6 +205,7 @@ fn an_address_is_not_in_use_before_its_probes_and_not_after_it_is_lost() {
     receive(&mut network, 20_000, &arp_request(PEER_MAC, OWN, PEER));
     assert!(!network.is_own(OWN.into()) && network.routes().is_empty());
     let events: Vec<_> = std::iter::from_fn(|| network.next_address_event()).collect();
-    let (usable, lost) = (crate::AddressEvent::Usable(OWN.into()), crate::AddressEvent::Lost(OWN.into(), PEER_MAC));
+    let (usable, lost) =
+        (crate::net::AddressEvent::Usable(OWN.into()), crate::net::AddressEvent::Lost(OWN.into(), PEER_MAC));
     assert_eq!(events, [usable, lost]);
 }

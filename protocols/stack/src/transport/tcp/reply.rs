@@ -1,0 +1,87 @@
+//! Segments that belong to no connection: resets (RFC 9293 §3.5.2, §3.10.7.1).
+//!
+//! Responsible for their form and for a bounded queue of them until the device takes them.
+
+use std::collections::VecDeque;
+
+use super::Counters;
+use super::control_block::{ControlBlock, Environment};
+use super::four_tuple::FourTuple;
+use super::output::send_bare;
+use super::segment::{Flags, Header, Segment};
+use super::sequence::SequenceNumber;
+use crate::DeviceFull;
+use crate::packet::PacketSink;
+
+/// Replies that may wait. They are for segments that should not have come: to drop some of them under a flood is right.
+const MAXIMUM_REPLIES: usize = 256;
+
+/// A reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reset {
+    pub(crate) key: FourTuple,
+    pub(crate) seq: SequenceNumber,
+    /// With it the segment has ACK.
+    pub(crate) ack: Option<SequenceNumber>,
+}
+
+impl Reset {
+    /// RFC 9293 §3.10.7.1: the answer to a segment for which there is no connection. `None` when it is a reset itself.
+    pub(crate) fn in_response(key: FourTuple, segment: &Segment<'_>) -> Option<Self> {
+        if segment.has(Flags::RST) {
+            return None;
+        }
+        Some(if segment.has(Flags::ACK) {
+            // "If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>"
+            Self { key, seq: segment.header.ack, ack: None }
+        } else {
+            // "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>"
+            Self { key, seq: SequenceNumber(0), ack: Some(segment.header.seq + segment.len()) }
+        })
+    }
+
+    /// RFC 9293 §3.10.5, ABORT: `<SEQ=SND.NXT><CTL=RST>`. The acknowledgment beside it helps those that check it.
+    pub(crate) fn of(block: &ControlBlock) -> Self {
+        Self { key: block.key, seq: block.snd.nxt, ack: block.state.has_peer_sequence().then_some(block.rcv.nxt) }
+    }
+}
+
+/// The queue.
+#[derive(Debug, Default)]
+pub(crate) struct Replies(VecDeque<Reset>);
+
+impl Replies {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, reset: Reset, counters: &mut Counters) {
+        if self.0.len() >= MAXIMUM_REPLIES {
+            counters.replies_dropped += 1;
+            return;
+        }
+        self.0.push_back(reset);
+    }
+
+    /// Sends them all, or as many as the device takes.
+    pub(crate) fn output(
+        &mut self,
+        environment: &mut Environment<'_>,
+        sink: &mut impl PacketSink,
+    ) -> Result<(), DeviceFull> {
+        while let Some(reset) = self.0.front() {
+            let header = Header {
+                source_port: reset.key.local.port(),
+                destination_port: reset.key.remote.port(),
+                seq: reset.seq,
+                ack: reset.ack.unwrap_or_default(),
+                flags: if reset.ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST },
+                ..Header::default()
+            };
+            send_bare(&reset.key, &header, environment, sink)?;
+            environment.counters.resets_sent += 1;
+            self.0.pop_front();
+        }
+        Ok(())
+    }
+}

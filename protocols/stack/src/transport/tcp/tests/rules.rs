@@ -1,0 +1,8 @@
+//! The rules, one by one, on segments written by hand.
+
+mod closing;
+mod hostile;
+mod loss;
+mod opening;
+mod receiving;
+mod sending;
