@@ -1,0 +1,250 @@
+//! The control socket: HTTP and JSON on a Unix socket, for `tapster ctl` and `curl --unix-socket`.
+//!
+//! Responsible for the socket, its connections and who is behind them. The protocol is the HTTP module's own; what is
+//! asked is in [`command`]; what is answered, in [`rows`]. Not for carrying out commands: the event loop does that, with
+//! everything that it owns.
+
+mod api;
+pub(crate) mod command;
+pub(crate) mod rows;
+mod unix_stream;
+
+use std::cell::RefCell;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use rand_core::Rng;
+use slab::Slab;
+use tapster_http::Server;
+use tapster_service::{Busy, ConnectError, Context, Environment, FinishedJob, Job, JobId, Next, Peer, Session, Wait};
+
+pub(crate) use self::api::Response;
+use self::api::{Api, Inbox, Pending};
+use self::command::Command;
+use self::unix_stream::UnixByteStream;
+
+/// How many connections the control socket has at once. One more is closed at once.
+const MAXIMUM_CONNECTIONS: usize = 128;
+
+/// The control socket could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ControlError {
+    #[error("another tapster answers on {}: stop it, or set control.socket to another path", .0.display())]
+    InUse(PathBuf),
+    #[error("{} is there and is not a socket: set control.socket to another path", .0.display())]
+    NotASocket(PathBuf),
+    #[error("cannot open the control socket {}: {source}", path.display())]
+    Open { path: PathBuf, source: io::Error },
+}
+
+/// The control socket.
+pub(crate) struct Control {
+    path: PathBuf,
+    listener: UnixListener,
+    first_token: usize,
+    connections: Slab<ControlConnection>,
+    server: Arc<Server>,
+    inbox: Inbox,
+    own_user: u32,
+}
+
+struct ControlConnection {
+    stream: UnixByteStream,
+    session: tapster_http::Connection<Api>,
+    wait: Wait,
+    closing: bool,
+}
+
+/// The time and randomness of one call.
+pub(crate) struct Moment<'a> {
+    pub(crate) now: Instant,
+    pub(crate) wall_clock: SystemTime,
+    pub(crate) random: &'a mut dyn Rng,
+}
+
+impl Control {
+    /// Opens the socket. One that a dead daemon has left is replaced. `token` is for the listener; the connections use
+    /// those after it.
+    ///
+    /// # Errors
+    /// See [`ControlError`].
+    pub(crate) fn open(path: &Path, registry: &Registry, token: Token) -> Result<Self, ControlError> {
+        let open = |source| ControlError::Open { path: path.to_owned(), source };
+        remove_stale(path)?;
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(open)?;
+        }
+        let mut listener = UnixListener::bind(path).map_err(open)?;
+        // The group may connect and look; what a peer may change depends on who it is.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(open)?;
+        registry.register(&mut listener, token, Interest::READABLE).map_err(open)?;
+        Ok(Self {
+            path: path.to_owned(),
+            listener,
+            first_token: token.0 + 1,
+            connections: Slab::new(),
+            server: Arc::new(Server::default()),
+            inbox: Rc::new(RefCell::new(Pending::default())),
+            own_user: rustix::process::geteuid().as_raw(),
+        })
+    }
+
+    /// Takes the connections that wait.
+    pub(crate) fn accept(&mut self, registry: &Registry, moment: &mut Moment<'_>) {
+        loop {
+            match self.listener.accept() {
+                Ok((socket, _)) => self.begin(socket, registry, moment),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    tracing::warn!(%error, "the control socket could not accept a connection");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, socket: UnixStream, registry: &Registry, moment: &mut Moment<'_>) {
+        if self.connections.len() >= MAXIMUM_CONNECTIONS {
+            tracing::warn!("the control socket has {MAXIMUM_CONNECTIONS} connections; one more was refused");
+            return;
+        }
+        let peer_user = rustix::net::sockopt::socket_peercred(&socket).map(|credentials| credentials.uid.as_raw());
+        let may_change = peer_user.is_ok_and(|user| user == 0 || user == self.own_user);
+        let entry = self.connections.vacant_entry();
+        let index = entry.key();
+        let api = Api { inbox: Rc::clone(&self.inbox), connection: index, may_change };
+        let nowhere = ([0, 0, 0, 0], 0).into();
+        let peer = Peer { local: nowhere, remote: nowhere, link_address: None, connection: index as u64 };
+        let mut environment = NoEnvironment { random: &mut *moment.random };
+        let cx = Context::new(moment.now, moment.wall_clock, &mut environment, None);
+        let session = tapster_http::Connection::new(Arc::clone(&self.server), api, peer, &cx);
+        let mut stream = UnixByteStream::new(socket);
+        let token = Token(self.first_token + index);
+        if let Err(error) = registry.register(stream.socket(), token, Interest::READABLE | Interest::WRITABLE) {
+            tracing::warn!(%error, "a control connection could not be watched");
+            return;
+        }
+        let wait = Wait { input: true, ..Wait::default() };
+        entry.insert(ControlConnection { stream, session, wait, closing: false });
+        self.advance(index, moment, None);
+    }
+
+    /// The socket of a connection is readable or writable.
+    pub(crate) fn socket_ready(&mut self, token: Token, moment: &mut Moment<'_>) {
+        if let Some(index) = token.0.checked_sub(self.first_token) {
+            self.advance(index, moment, None);
+        }
+    }
+
+    /// Goes on with a connection as far as it can.
+    fn advance(&mut self, index: usize, moment: &mut Moment<'_>, mut finished: Option<FinishedJob>) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        let due = connection.wait.deadline.is_some_and(|deadline| deadline <= moment.now);
+        let mut must_call = due || finished.is_some();
+        let ended = loop {
+            let Ok(filled) = connection.stream.fill() else { break true };
+            if connection.closing {
+                break connection.stream.flush().is_err() || connection.stream.is_flushed();
+            }
+            let wait = connection.wait;
+            let room = wait.room > 0 && tapster_service::ByteStream::room(&connection.stream) >= wait.room;
+            if !(must_call || filled && wait.input || room) {
+                break connection.stream.flush().is_err();
+            }
+            must_call = false;
+            let mut environment = NoEnvironment { random: &mut *moment.random };
+            let mut cx = Context::new(moment.now, moment.wall_clock, &mut environment, finished.take());
+            match connection.session.advance(&mut connection.stream, &mut cx) {
+                Next::Wait(wait) => connection.wait = wait,
+                Next::Close => connection.closing = true,
+                Next::Abort => break true,
+            }
+            if connection.stream.flush().is_err() {
+                break true;
+            }
+        };
+        if ended {
+            self.connections.remove(index);
+        }
+    }
+
+    /// Takes the next command that waits to be carried out.
+    pub(crate) fn next_command(&mut self) -> Option<(Ticket, Command)> {
+        let asked = self.inbox.borrow_mut().commands.pop_front()?;
+        Some((Ticket { connection: asked.connection, id: asked.id }, asked.command))
+    }
+
+    /// Answers a command.
+    pub(crate) fn answer(&mut self, ticket: Ticket, response: Response, moment: &mut Moment<'_>) {
+        let finished = FinishedJob { id: ticket.id, outcome: Ok(Box::new(response)) };
+        self.advance(ticket.connection, moment, Some(finished));
+    }
+
+    /// When a connection's time-out is due next.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.connections.iter().filter_map(|(_, connection)| connection.wait.deadline).min()
+    }
+
+    /// Goes on with the connections whose time-out is due.
+    pub(crate) fn expire(&mut self, moment: &mut Moment<'_>) {
+        let due = |connection: &ControlConnection| connection.wait.deadline.is_some_and(|at| at <= moment.now);
+        let due: Vec<_> = self.connections.iter().filter(|(_, c)| due(c)).map(|(index, _)| index).collect();
+        for index in due {
+            self.advance(index, moment, None);
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(%error, "the control socket was gone already");
+        }
+    }
+}
+
+/// Where the answer to a command goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    connection: usize,
+    id: JobId,
+}
+
+/// Removes a socket that nobody answers on.
+fn remove_stale(path: &Path) -> Result<(), ControlError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(ControlError::NotASocket(path.to_owned()));
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(ControlError::InUse(path.to_owned()));
+    }
+    fs::remove_file(path).map_err(|source| ControlError::Open { path: path.to_owned(), source })
+}
+
+/// The control interface needs no jobs and opens no connections.
+struct NoEnvironment<'a> {
+    random: &'a mut dyn Rng,
+}
+
+impl Environment for NoEnvironment<'_> {
+    fn random(&mut self) -> &mut dyn Rng {
+        self.random
+    }
+
+    fn spawn(&mut self, _job: Job) -> Result<JobId, Busy> {
+        Err(Busy)
+    }
+
+    fn connect(&mut self, _remote: std::net::SocketAddr, _session: Box<dyn Session>) -> Result<(), ConnectError> {
+        Err(ConnectError::NoRoute)
+    }
+}
