@@ -115,7 +115,8 @@ impl Document {
         let Outcome { value, failures, removed } = tree.deserialize();
         let mut diagnostics: Vec<_> = failures.iter().map(|failure| self.explain(path, failure)).collect();
         diagnostics.sort();
-        Read { value, diagnostics, removed }
+        let only_unknown_keys = failures.iter().all(|failure| matches!(failure.kind, FailureKind::UnknownKey { .. }));
+        Read { value, diagnostics, removed, only_unknown_keys }
     }
 
     fn explain(&self, section: &KeyPath, failure: &Failure) -> Diagnostic {
@@ -142,6 +143,8 @@ pub(crate) struct Read<T> {
     pub(crate) diagnostics: Vec<Diagnostic>,
     /// What was passed over because of it, relative to the section.
     pub(crate) removed: HashSet<KeyPath>,
+    /// Whether all that is wrong are keys that nobody knows, so that the value is what the rest says.
+    pub(crate) only_unknown_keys: bool,
 }
 
 /// A table of the document.
@@ -152,15 +155,14 @@ pub struct Section<'d> {
 }
 
 impl Section<'_> {
-    /// Turns the section into a module's own type.
+    /// Turns the section into a module's own type, and tells all that is wrong with it, sorted by place.
     ///
-    /// # Errors
-    /// All that is wrong with it, sorted by place.
-    pub fn deserialize<T: DeserializeOwned>(&self) -> Result<T, Vec<Diagnostic>> {
-        match self.document.deserialize(&self.path) {
-            Read { value: Some(value), diagnostics, .. } if diagnostics.is_empty() => Ok(value),
-            Read { diagnostics, .. } => Err(diagnostics),
-        }
+    /// Beside keys that nobody knows the value is given too, so that the module can check the rest in the same go. It
+    /// must not be run when there are diagnostics.
+    #[must_use]
+    pub fn deserialize<T: DeserializeOwned>(&self) -> (Option<T>, Vec<Diagnostic>) {
+        let Read { value, diagnostics, only_unknown_keys, .. } = self.document.deserialize(&self.path);
+        (value.filter(|_| only_unknown_keys), diagnostics)
     }
 
     /// A diagnostic about a value of this section, such as `["zones", 0, "file"]`.

@@ -62,7 +62,7 @@ impl Frame {
     /// be checked in the same go.
     #[must_use]
     pub fn read(document: &Document, services: &[&str]) -> (Option<Self>, Vec<Diagnostic>) {
-        let Read { value, mut diagnostics, removed } = document.deserialize::<Self>(&KeyPath::default());
+        let Read { value, mut diagnostics, removed, .. } = document.deserialize::<Self>(&KeyPath::default());
         let Some(mut frame) = value else { return (None, diagnostics) };
         let network = KeyPath::dotted("network");
         if document.sets(&network.child("addresses")) && !document.sets(&network.child("gateways")) {

@@ -106,13 +106,9 @@ impl<M: Module> AnyModule for Registered<M> {
         registry: &Registry,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Option<NamedService> {
-        let configuration = match section.deserialize::<M::Configuration>() {
-            Ok(configuration) => configuration,
-            Err(errors) => {
-                diagnostics.extend(errors);
-                return None;
-            }
-        };
+        let (configuration, errors) = section.deserialize::<M::Configuration>();
+        diagnostics.extend(errors);
+        let configuration = configuration?;
         if self.metrics.is_none() {
             match self.module.metrics(registry) {
                 Ok(metrics) => self.metrics = Some(metrics),
