@@ -86,6 +86,8 @@ pub(crate) enum Verb {
     Neighbors,
     /// The routing table
     Routes,
+    /// The multicast groups
+    Groups,
     /// The protocols' counters
     Statistics,
     /// All metrics, in Prometheus' text form
@@ -95,6 +97,14 @@ pub(crate) enum Verb {
         /// Its number, as `connections` shows it
         id: u64,
     },
+    /// Show or set how much is logged
+    Log {
+        /// The least important messages that are logged, until tapster is restarted or the configuration changes it
+        #[arg(value_parser = tapster_config::LogLevel::ALL.map(|(name, _)| name))]
+        level: Option<String>,
+    },
+    /// Put the stack back to its initial state: connections, caches, counters; the configuration is kept
+    Reset,
     /// Read the configuration again and put it in force, all of it or nothing
     Reload,
     /// Stop the daemon, letting connections finish

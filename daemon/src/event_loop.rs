@@ -8,6 +8,9 @@
 //! ```
 
 mod answers;
+mod orders;
+mod reloading;
+mod stopping;
 
 use std::io;
 use std::path::PathBuf;
@@ -15,17 +18,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use rand::rngs::StdRng;
-use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
-use tapster_service::{Busy, FinishedJob, JobId};
-use tapster_stack::{ConnectionId, Host};
+use tapster_stack::Host;
 
-use self::answers::no_such_connection;
+use self::reloading::RunningReload;
 use crate::clock::Clock;
-use crate::control::command::Command;
-use crate::control::{Control, ControlError, Moment, Response, Ticket};
+use crate::control::{Control, ControlError, Moment};
 use crate::link::{ReceiveBuffer, Tap};
+use crate::logging;
 use crate::metrics::Metrics;
 use crate::notify::Notifier;
 use crate::pool::Pool;
@@ -67,6 +68,8 @@ pub(crate) struct Parts {
     pub(crate) control_socket: PathBuf,
     pub(crate) reloader: Reloader,
     pub(crate) metrics: Metrics,
+    pub(crate) log_level: logging::Level,
+    pub(crate) host_configuration: tapster_stack::Configuration,
 }
 
 /// The loop.
@@ -85,6 +88,9 @@ pub(crate) struct EventLoop {
     control_random: StdRng,
     clock: Clock,
     metrics: Metrics,
+    log_level: logging::Level,
+    /// What the host was made from, for making another one.
+    host_configuration: tapster_stack::Configuration,
     reloader: Reloader,
     reload: Option<RunningReload>,
     notifier: Notifier,
@@ -94,20 +100,13 @@ pub(crate) struct EventLoop {
     started: Instant,
 }
 
-/// A configuration is being read by a worker.
-struct RunningReload {
-    job: JobId,
-    /// Who asked for it, through the control socket.
-    tickets: Vec<Ticket>,
-}
-
 impl EventLoop {
     /// Sets everything up: from now on the services listen.
     ///
     /// # Errors
     /// See [`LoopError`].
     pub(crate) fn new(parts: Parts) -> Result<Self, LoopError> {
-        let Parts { mut device, mut host, clock, random, control_random, settings, control_socket, reloader, metrics } =
+        let Parts { mut device, mut host, clock, random, control_random, settings, control_socket, reloader, .. } =
             parts;
         let Settings { frame, services: wanted, .. } = settings;
         let poll = Poll::new().map_err(LoopError::SetUp)?;
@@ -119,7 +118,7 @@ impl EventLoop {
         let pool = Pool::start(frame.event_loop.workers as usize, frame.event_loop.worker_queue as usize, waker);
         let mut services = Services::new(clock, pool.map_err(LoopError::SetUp)?, random);
         services.install(&mut host, wanted)?;
-        let control = Control::open(&control_socket, registry, CONTROL)?;
+        let control = Control::open(&control_socket, frame.control.group.as_deref(), registry, CONTROL)?;
         host.announce(clock.now());
         Ok(Self {
             poll,
@@ -133,7 +132,9 @@ impl EventLoop {
             control,
             control_random,
             clock,
-            metrics,
+            metrics: parts.metrics,
+            log_level: parts.log_level,
+            host_configuration: parts.host_configuration,
             reloader,
             reload: None,
             notifier: Notifier::from_environment(),
@@ -246,41 +247,6 @@ impl EventLoop {
         (&mut self.control, self.poll.registry(), moment)
     }
 
-    /// Carries out what was asked through the control socket.
-    fn carry_out_commands(&mut self, wall_clock: SystemTime) {
-        while let Some((ticket, command)) = self.control.next_command() {
-            let response = match command {
-                Command::Reload => {
-                    self.begin_reload(Some(ticket), wall_clock);
-                    continue;
-                }
-                Command::Stop => {
-                    tracing::info!("told to stop through the control socket");
-                    self.begin_stop();
-                    Response::json(&json!({ "stopping": true }))
-                }
-                Command::Kill(connection) => self.kill(connection, wall_clock),
-                question => self.answer_to(&question),
-            };
-            self.answer(ticket, response, wall_clock);
-        }
-    }
-
-    fn kill(&mut self, connection: ConnectionId, wall_clock: SystemTime) -> Response {
-        let now = self.clock.now();
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
-        if !self.services.kill(&mut turn, connection) {
-            return no_such_connection(connection);
-        }
-        tracing::info!(connection = connection.as_u64(), "connection reset by the operator");
-        Response::json(&json!({ "killed": connection.as_u64() }))
-    }
-
-    fn answer(&mut self, ticket: Ticket, response: Response, wall_clock: SystemTime) {
-        let (control, _, mut moment) = self.control_parts(wall_clock);
-        control.answer(ticket, response, &mut moment);
-    }
-
     /// Brings the workers' results to whoever waits for them.
     fn finish_jobs(&mut self, wall_clock: SystemTime) {
         loop {
@@ -308,81 +274,5 @@ impl EventLoop {
                 }
             }
         }
-    }
-}
-
-/// Reloading the configuration.
-impl EventLoop {
-    /// Has a worker read the configuration. Whoever asks meanwhile waits for the same result.
-    fn begin_reload(&mut self, ticket: Option<Ticket>, wall_clock: SystemTime) {
-        if let Some(running) = &mut self.reload {
-            running.tickets.extend(ticket);
-            return;
-        }
-        self.notifier.reloading();
-        match self.services.spawn(self.reloader.job()) {
-            Ok(job) => self.reload = Some(RunningReload { job, tickets: ticket.into_iter().collect() }),
-            Err(Busy) => {
-                tracing::error!("the configuration was not reloaded: all workers are busy");
-                self.notifier.ready();
-                if let Some(ticket) = ticket {
-                    self.answer(ticket, Response::error(503, "all workers are busy; try again"), wall_clock);
-                }
-            }
-        }
-    }
-
-    /// Puts the configuration that was read in force, all of it or nothing.
-    fn finish_reload(&mut self, finished: FinishedJob, wall_clock: SystemTime) {
-        let Some(RunningReload { tickets, .. }) = self.reload.take() else { return };
-        let accepted = self.reloader.accept(finished).and_then(|services| {
-            self.services.install(&mut self.host, services).map_err(|error| vec![error.to_string()])
-        });
-        let response = self.reloader.conclude(accepted);
-        self.notifier.ready();
-        for ticket in tickets {
-            self.answer(ticket, response.clone(), wall_clock);
-        }
-    }
-}
-
-/// Stopping.
-impl EventLoop {
-    /// Stops taking connections. Those that are under way have until the drain time-out.
-    fn begin_stop(&mut self) {
-        if self.stopping.is_none() {
-            self.notifier.stopping();
-            self.services.stop_listening(&mut self.host);
-            self.stopping = Some(Instant::now() + self.drain_timeout);
-        }
-    }
-
-    /// Whether all that was under way has ended, or has had its time.
-    fn has_stopped(&mut self) -> bool {
-        let Some(deadline) = self.stopping else { return false };
-        let now = self.clock.now();
-        let wall_clock = SystemTime::now();
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
-        self.services.close_idle_sessions(&mut turn);
-        self.transmit();
-        let done = self.services.session_count() == 0 && !self.host.connections().any(|row| row.state.sends());
-        done || Instant::now() >= deadline
-    }
-
-    /// Resets what is left.
-    fn stop(&mut self) {
-        let left = self.services.session_count();
-        if left > 0 {
-            tracing::warn!(connections = left, "the drain time-out is over; connections are reset");
-        }
-        let mut turn = Turn {
-            now: self.clock.now(),
-            wall_clock: SystemTime::now(),
-            host: &mut self.host,
-            device: &mut self.device,
-        };
-        self.services.abort_sessions(&mut turn);
-        self.transmit();
-        tracing::info!("stopped");
     }
 }

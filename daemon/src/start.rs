@@ -54,7 +54,7 @@ pub(crate) fn run(mut modules: Modules, configuration: Configuration) -> Result<
     })?;
     print(&settings.warnings);
     let frame = settings.frame.clone();
-    logging::set_up(frame.log);
+    let log_level = logging::set_up(frame.log);
     let device =
         Tap::open(&link::Settings { name: frame.link.name.clone(), mtu: frame.link.mtu, offload: frame.link.offload })?;
     set_up_host_end(&frame, &device)?;
@@ -62,7 +62,8 @@ pub(crate) fn run(mut modules: Modules, configuration: Configuration) -> Result<
     let mut random = StdRng::try_from_rng(&mut SysRng).map_err(StartError::Randomness)?;
     let mut seed = [0; 32];
     random.fill_bytes(&mut seed);
-    let host = Host::new(host_configuration(&frame, device.features()), seed, clock.now());
+    let host_configuration = host_configuration(&frame, device.features());
+    let host = Host::new(host_configuration.clone(), seed, clock.now());
     let metrics = Metrics::new(modules.registry())?;
     let services: Vec<_> = settings.services.iter().map(|service| service.module).collect();
     tracing::info!(
@@ -83,6 +84,8 @@ pub(crate) fn run(mut modules: Modules, configuration: Configuration) -> Result<
         control_socket,
         reloader: Reloader::new(origin, modules, frame),
         metrics,
+        log_level,
+        host_configuration,
     })?;
     Ok(event_loop.run()?)
 }

@@ -14,6 +14,7 @@ use serde_json::json;
 use tapster_http::{Answer, Body, Handler, Reply, Request};
 use tapster_service::{Context, FinishedJob, JobId};
 
+use super::Asker;
 use super::command::{Command, NotACommand};
 
 /// The commands that wait to be carried out.
@@ -35,6 +36,7 @@ pub(super) struct Asked {
     pub(super) connection: usize,
     /// Under which number the handler waits for the answer.
     pub(super) id: JobId,
+    pub(super) asker: Asker,
     pub(super) command: Command,
 }
 
@@ -91,6 +93,7 @@ impl From<Response> for Answer {
 pub(super) struct Api {
     pub(super) inbox: Inbox,
     pub(super) connection: usize,
+    pub(super) asker: Asker,
     /// Whether the peer may change things: root and the daemon's own user.
     pub(super) may_change: bool,
 }
@@ -111,7 +114,7 @@ impl Handler for Api {
         let mut inbox = self.inbox.borrow_mut();
         let id = JobId(inbox.asked);
         inbox.asked += 1;
-        inbox.commands.push_back(Asked { connection: self.connection, id, command });
+        inbox.commands.push_back(Asked { connection: self.connection, id, asker: self.asker, command });
         Answer::Later(id)
     }
 

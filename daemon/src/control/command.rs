@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use tapster_config::LogLevel;
 use tapster_http::Method;
 use tapster_stack::ConnectionId;
 
@@ -19,9 +20,14 @@ pub(crate) enum Command {
     Connection(ConnectionId),
     Neighbors,
     Routes,
+    Groups,
     Statistics,
     Metrics,
+    LogLevel,
+    SetLogLevel(LogLevel),
     Kill(ConnectionId),
+    /// The stack back to its initial state.
+    Reset,
     Reload,
     Stop,
 }
@@ -52,7 +58,7 @@ impl Command {
     /// Whether it changes something, so that not everybody who may look may give it.
     pub(crate) const fn changes(&self) -> bool {
         match self {
-            Self::Kill(_) | Self::Reload | Self::Stop => true,
+            Self::Kill(_) | Self::Reload | Self::Stop | Self::SetLogLevel(_) | Self::Reset => true,
             Self::Status
             | Self::Services
             | Self::Listeners
@@ -60,6 +66,8 @@ impl Command {
             | Self::Connection(_)
             | Self::Neighbors
             | Self::Routes
+            | Self::Groups
+            | Self::LogLevel
             | Self::Statistics
             | Self::Metrics => false,
         }
@@ -83,8 +91,15 @@ impl Command {
             "/v1/connections" => ConnectionFilter::parse(query).and_then(|filter| read(Self::Connections(filter))),
             "/v1/neighbors" => read(Self::Neighbors),
             "/v1/routes" => read(Self::Routes),
+            "/v1/groups" => read(Self::Groups),
             "/v1/statistics" => read(Self::Statistics),
             "/v1/metrics" => read(Self::Metrics),
+            "/v1/log" => match method {
+                Method::Post => log_level(query).map(Self::SetLogLevel),
+                Method::Get | Method::Head => Ok(Self::LogLevel),
+                _ => Err(NotACommand::MethodNotAllowed("GET, HEAD, POST")),
+            },
+            "/v1/reset" => act(Self::Reset),
             "/v1/reload" => act(Self::Reload),
             "/v1/stop" => act(Self::Stop),
             _ => {
@@ -103,10 +118,8 @@ impl Command {
 impl ConnectionFilter {
     fn parse(query: &str) -> Result<Self, NotACommand> {
         let mut filter = Self::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_encoding::percent_decode_str(value).decode_utf8().map(Cow::into_owned);
-            let value = value.map_err(|_| NotACommand::BadQuery(format!("{key} is not UTF-8")))?;
+        for pair in pairs(query) {
+            let (key, value) = pair?;
             match key {
                 "state" => filter.state = Some(value),
                 "service" => filter.service = Some(value),
@@ -118,6 +131,26 @@ impl ConnectionFilter {
             }
         }
         Ok(filter)
+    }
+}
+
+/// The keys and values of a query.
+fn pairs(query: &str) -> impl Iterator<Item = Result<(&str, String), NotACommand>> {
+    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = percent_encoding::percent_decode_str(value).decode_utf8().map(Cow::into_owned);
+        Ok((key, value.map_err(|_| NotACommand::BadQuery(format!("{key} is not UTF-8")))?))
+    })
+}
+
+/// The level in `?level=debug`.
+fn log_level(query: &str) -> Result<LogLevel, NotACommand> {
+    let names = || LogLevel::ALL.map(|(name, _)| name).join(", ");
+    match pairs(query).next().transpose()? {
+        Some(("level", name)) => {
+            LogLevel::from_name(&name).ok_or_else(|| NotACommand::BadQuery(format!("{name:?} is none of {}", names())))
+        }
+        _ => Err(NotACommand::BadQuery(format!("level is missing: one of {}", names()))),
     }
 }
 
@@ -134,6 +167,11 @@ mod tests {
         let path = format!("/v1/connections/{}", id.as_u64());
         assert_eq!(Command::parse(Method::Get, &path), Ok(Command::Connection(id)));
         assert_eq!(Command::parse(Method::Delete, &path), Ok(Command::Kill(id)));
+        assert_eq!(Command::parse(Method::Get, "/v1/log"), Ok(Command::LogLevel));
+        assert_eq!(Command::parse(Method::Post, "/v1/log?level=debug"), Ok(Command::SetLogLevel(LogLevel::Debug)));
+        for wrong in ["/v1/log", "/v1/log?level=loud", "/v1/log?grade=debug"] {
+            assert!(matches!(Command::parse(Method::Post, wrong), Err(NotACommand::BadQuery(_))), "{wrong}");
+        }
         for nowhere in ["/", "/v1", "/v1/", "/v2/status", "/v1/connections/", "/v1/connections/x", "/v1/status/"] {
             assert_eq!(Command::parse(Method::Get, nowhere), Err(NotACommand::NotFound), "{nowhere}");
         }

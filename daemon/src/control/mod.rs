@@ -21,6 +21,7 @@ use std::time::{Instant, SystemTime};
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rand_core::Rng;
+use rustix::net::UCred;
 use slab::Slab;
 use tapster_http::Server;
 use tapster_service::{Busy, ConnectError, Context, Environment, FinishedJob, Job, JobId, Next, Peer, Session, Wait};
@@ -40,6 +41,8 @@ pub(crate) enum ControlError {
     InUse(PathBuf),
     #[error("{} is there and is not a socket: set control.socket to another path", .0.display())]
     NotASocket(PathBuf),
+    #[error("there is no group {0:?}: make it, or set control.group to another one")]
+    NoGroup(String),
     #[error("cannot open the control socket {}: {source}", path.display())]
     Open { path: PathBuf, source: io::Error },
 }
@@ -70,19 +73,29 @@ pub(crate) struct Moment<'a> {
 }
 
 impl Control {
-    /// Opens the socket. One that a dead daemon has left is replaced. `token` is for the listener; the connections use
-    /// those after it.
+    /// Opens the socket. One that a dead daemon has left is replaced. Members of `group` may connect, and look. `token` is
+    /// for the listener; the connections use those after it.
     ///
     /// # Errors
     /// See [`ControlError`].
-    pub(crate) fn open(path: &Path, registry: &Registry, token: Token) -> Result<Self, ControlError> {
+    pub(crate) fn open(
+        path: &Path,
+        group: Option<&str>,
+        registry: &Registry,
+        token: Token,
+    ) -> Result<Self, ControlError> {
         let open = |source| ControlError::Open { path: path.to_owned(), source };
+        let group = group.map(group_number).transpose()?;
         remove_stale(path)?;
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(open)?;
         }
         let mut listener = UnixListener::bind(path).map_err(open)?;
-        // The group may connect and look; what a peer may change depends on who it is.
+        // The group may connect and look; what a peer may change depends on who it is. Others may not even try between
+        // the two steps: the group comes first.
+        if group.is_some() {
+            std::os::unix::fs::chown(path, None, group).map_err(open)?;
+        }
         fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(open)?;
         registry.register(&mut listener, token, Interest::READABLE).map_err(open)?;
         Ok(Self {
@@ -116,11 +129,13 @@ impl Control {
             tracing::warn!("the control socket has {MAXIMUM_CONNECTIONS} connections; one more was refused");
             return;
         }
-        let peer_user = rustix::net::sockopt::socket_peercred(&socket).map(|credentials| credentials.uid.as_raw());
-        let may_change = peer_user.is_ok_and(|user| user == 0 || user == self.own_user);
+        let credentials = rustix::net::sockopt::socket_peercred(&socket);
+        let Ok(UCred { pid, uid, .. }) = credentials else { return };
+        let asker = Asker { user: uid.as_raw(), process: pid.as_raw_nonzero().get() };
+        let may_change = asker.user == 0 || asker.user == self.own_user;
         let entry = self.connections.vacant_entry();
         let index = entry.key();
-        let api = Api { inbox: Rc::clone(&self.inbox), connection: index, may_change };
+        let api = Api { inbox: Rc::clone(&self.inbox), connection: index, asker, may_change };
         let nowhere = ([0, 0, 0, 0], 0).into();
         let peer = Peer { local: nowhere, remote: nowhere, link_address: None, connection: index as u64 };
         let mut environment = NoEnvironment { random: &mut *moment.random };
@@ -177,9 +192,9 @@ impl Control {
     }
 
     /// Takes the next command that waits to be carried out.
-    pub(crate) fn next_command(&mut self) -> Option<(Ticket, Command)> {
+    pub(crate) fn next_command(&mut self) -> Option<(Ticket, Asker, Command)> {
         let asked = self.inbox.borrow_mut().commands.pop_front()?;
-        Some((Ticket { connection: asked.connection, id: asked.id }, asked.command))
+        Some((Ticket { connection: asked.connection, id: asked.id }, asked.asker, asked.command))
     }
 
     /// Answers a command.
@@ -218,6 +233,27 @@ pub(crate) struct Ticket {
     id: JobId,
 }
 
+/// Who asks, as the kernel tells it (SO_PEERCRED).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asker {
+    user: u32,
+    process: i32,
+}
+
+impl std::fmt::Display for Asker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "user {}, process {}", self.user, self.process)
+    }
+}
+
+/// The number of a group.
+pub(crate) fn group_number(name: &str) -> Result<u32, ControlError> {
+    match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        _ => Err(ControlError::NoGroup(name.to_owned())),
+    }
+}
+
 /// Removes a socket that nobody answers on.
 fn remove_stale(path: &Path) -> Result<(), ControlError> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
@@ -246,5 +282,39 @@ impl Environment for NoEnvironment<'_> {
 
     fn connect(&mut self, _remote: std::net::SocketAddr, _session: Box<dyn Session>) -> Result<(), ConnectError> {
         Err(ConnectError::NoRoute)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use mio::Poll;
+
+    use super::*;
+
+    #[test]
+    fn the_socket_belongs_to_the_group_that_is_configured() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let poll = Poll::new().unwrap();
+        // A group that this process may give a file to: its own.
+        let own = nix::unistd::Group::from_gid(nix::unistd::getegid()).unwrap();
+        let Some(own) = own else { return };
+        let control = Control::open(&path, Some(&own.name), poll.registry(), Token(0)).unwrap();
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!((metadata.mode() & 0o777, metadata.gid()), (0o660, own.gid.as_raw()));
+        drop(control);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_is_an_error_and_leaves_no_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("control.sock");
+        let poll = Poll::new().unwrap();
+        let outcome = Control::open(&path, Some("no such group"), poll.registry(), Token(0));
+        assert!(matches!(outcome, Err(ControlError::NoGroup(_))));
+        assert!(!path.exists());
     }
 }

@@ -101,6 +101,20 @@ pub(crate) struct RouteRow {
     pub(crate) metric: u32,
 }
 
+/// A row of `/v1/groups`.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupRow {
+    pub(crate) group: IpAddr,
+    /// How often it has been joined and not yet left.
+    pub(crate) members: u32,
+}
+
+impl From<&net::GroupRow> for GroupRow {
+    fn from(row: &net::GroupRow) -> Self {
+        Self { group: row.group.into(), members: row.members }
+    }
+}
+
 impl ConnectionRow {
     /// The row of a connection.
     pub(crate) fn new(row: &tcp::ConnectionRow, service: Option<&'static str>, now: tapster_stack::Instant) -> Self {

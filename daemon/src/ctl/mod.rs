@@ -61,9 +61,13 @@ fn request(verb: &Verb) -> (&'static str, String) {
         }
         Verb::Neighbors => get("neighbors"),
         Verb::Routes => get("routes"),
+        Verb::Groups => get("groups"),
         Verb::Statistics => get("statistics"),
         Verb::Metrics => get("metrics"),
         Verb::Kill { id } => ("DELETE", format!("/v1/connections/{id}")),
+        Verb::Log { level: None } => get("log"),
+        Verb::Log { level: Some(level) } => ("POST", format!("/v1/log?level={level}")),
+        Verb::Reset => ("POST", "/v1/reset".to_owned()),
         Verb::Reload => ("POST", "/v1/reload".to_owned()),
         Verb::Stop => ("POST", "/v1/stop".to_owned()),
     }
@@ -124,5 +128,7 @@ mod tests {
         assert_eq!(both, "/v1/connections?state=TIME%2DWAIT&peer=2001%3Adb8%3A%3A1");
         assert_eq!(request(&Verb::Kill { id: 7 }), ("DELETE", "/v1/connections/7".to_owned()));
         assert_eq!(request(&Verb::Reload).0, "POST");
+        assert_eq!(request(&Verb::Log { level: Some("debug".to_owned()) }), ("POST", "/v1/log?level=debug".to_owned()));
+        assert_eq!(request(&Verb::Log { level: None }), ("GET", "/v1/log".to_owned()));
     }
 }

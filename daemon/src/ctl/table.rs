@@ -82,6 +82,8 @@ const ROUTES: &[Column] = &[
     column("METRIC", "metric", Number),
 ];
 
+const GROUPS: &[Column] = &[column("GROUP", "group", Text), column("MEMBERS", "members", Number)];
+
 /// A document as people want to see it.
 pub(super) fn of(verb: &Verb, document: &Value) -> String {
     let columns = match verb {
@@ -90,11 +92,14 @@ pub(super) fn of(verb: &Verb, document: &Value) -> String {
         Verb::Connections { id: None, .. } => CONNECTIONS,
         Verb::Neighbors => NEIGHBORS,
         Verb::Routes => ROUTES,
+        Verb::Groups => GROUPS,
         Verb::Status
         | Verb::Connections { id: Some(_), .. }
         | Verb::Statistics
         | Verb::Metrics
+        | Verb::Log { .. }
         | Verb::Kill { .. }
+        | Verb::Reset
         | Verb::Reload
         | Verb::Stop => return outline(document),
     };

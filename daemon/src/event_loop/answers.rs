@@ -4,14 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use tapster_stack::{ConnectionId, Instant};
 
 use super::EventLoop;
 use crate::control::Response;
 use crate::control::command::{Command, ConnectionFilter};
 use crate::control::rows::{
-    ConnectionDetail, ConnectionRow, LinkStatus, ListenerRow, NeighborRow, RouteRow, ServiceRow, Statistics, Status,
-    rounded,
+    ConnectionDetail, ConnectionRow, GroupRow, LinkStatus, ListenerRow, NeighborRow, RouteRow, ServiceRow, Statistics,
+    Status, rounded,
 };
 use crate::metrics::Sources;
 
@@ -39,7 +40,11 @@ impl EventLoop {
                 Ok(text) => Response::prometheus(text),
                 Err(error) => Response::error(500, error.to_string()),
             },
-            Command::Kill(_) | Command::Reload | Command::Stop => Response::error(500, "this is no question"),
+            Command::Groups => Response::json(&self.host.groups().map(|row| GroupRow::from(&row)).collect::<Vec<_>>()),
+            Command::LogLevel => Response::json(&json!({ "level": self.log_level.get() })),
+            Command::Kill(_) | Command::Reload | Command::Stop | Command::SetLogLevel(_) | Command::Reset => {
+                Response::error(500, "this is no question")
+            }
         }
     }
 

@@ -191,6 +191,11 @@ impl Tap {
         self.counters
     }
 
+    /// Begins to count anew.
+    pub fn reset_counters(&mut self) {
+        self.counters = Counters::default();
+    }
+
     /// Reads one frame: one system call. `None` when there is none.
     ///
     /// # Errors

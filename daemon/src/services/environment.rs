@@ -34,6 +34,15 @@ impl Surroundings {
         self.job_owners.remove(&job)
     }
 
+    /// Forgets some owners: the results of their jobs are of no use to anybody, and they open no connections.
+    pub(super) fn forget(&mut self, gone: impl Fn(&Owner) -> bool) {
+        // The number stays, so that the loop does not take the result for one of its own.
+        for owner in self.job_owners.values_mut().filter(|owner| gone(owner)) {
+            *owner = Owner::Nobody;
+        }
+        self.pending_connections.retain(|(owner, ..)| !gone(owner));
+    }
+
     /// The surroundings as one owner sees them.
     pub(super) const fn of(&mut self, owner: Owner) -> OwnSurroundings<'_> {
         OwnSurroundings { owner, surroundings: self }

@@ -47,6 +47,8 @@ pub(crate) enum Owner {
     Session(ConnectionId),
     /// A datagram service, by its place in the table.
     Datagrams(usize),
+    /// Whoever it was is gone.
+    Nobody,
 }
 
 /// All running services.
@@ -316,6 +318,7 @@ impl Services {
             let module = match owner {
                 Owner::Session(connection) => self.session(connection).map(|entry| entry.module),
                 Owner::Datagrams(index) => self.datagrams.get(index).map(|slot| slot.module),
+                Owner::Nobody => None,
             };
             self.open_connection(turn, module, remote, session);
         }
@@ -334,7 +337,7 @@ impl Services {
             Ok(connection) => self.insert_session(connection, module, session),
             Err(error) => {
                 tracing::debug!(%remote, %error, "a connection could not be opened");
-                let mut surroundings = self.surroundings.of(Owner::Datagrams(usize::MAX));
+                let mut surroundings = self.surroundings.of(Owner::Nobody);
                 let now = self.clock.module_time(turn.now);
                 session.closed(Closed::Refused, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
             }
@@ -383,6 +386,7 @@ impl Services {
                     .filter(|entry| entry.connection == connection)
                     .map(|entry| &mut entry.deadline),
                 Owner::Datagrams(index) => self.datagrams.get_mut(index).map(|slot| &mut slot.deadline),
+                Owner::Nobody => None,
             };
             if deadline.is_some_and(|deadline| self.deadlines.settle(entry, deadline, now)) {
                 due.push(owner);
@@ -420,6 +424,7 @@ impl Services {
             Owner::Datagrams(index) => {
                 self.call_datagrams(turn, index, finished, |service, socket, cx| service.advance(socket, cx));
             }
+            Owner::Nobody => {}
         }
     }
 
@@ -441,6 +446,24 @@ impl Services {
                 self.remove_session(connection);
             }
         }
+    }
+
+    /// Ends all sessions and resets all connections, for a host that is about to go. Nothing that a session began is left:
+    /// its jobs, deadlines and connections not yet opened are forgotten, since the next host names its connections anew.
+    pub(crate) fn end_sessions<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>) {
+        self.abort_sessions(turn);
+        let connections: Vec<_> = turn.host.connections().map(|row| row.id).collect();
+        for connection in connections {
+            self.kill(turn, connection);
+        }
+        // What a session began while it was told of its end.
+        for entry in self.sessions.iter_mut().filter_map(Option::take) {
+            self.modules[entry.module].sessions -= 1;
+            self.session_count -= 1;
+        }
+        let is_session = |owner: &Owner| matches!(owner, Owner::Session(_));
+        self.surroundings.forget(is_session);
+        self.deadlines.forget(is_session);
     }
 
     /// Resets all that is left.
