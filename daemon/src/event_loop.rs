@@ -28,11 +28,13 @@ use crate::control::{Control, ControlError, Moment};
 use crate::link::{ReceiveBuffer, Tap};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::news::News;
 use crate::notify::Notifier;
 use crate::pool::Pool;
 use crate::reload::Reloader;
 use crate::services::{Services, Turn};
 use crate::settings::Settings;
+use crate::wire::{Arrival, Wire};
 
 const DEVICE: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -76,7 +78,7 @@ pub(crate) struct Parts {
 pub(crate) struct EventLoop {
     poll: Poll,
     signals: Signals,
-    device: Tap,
+    wire: Wire,
     buffer: ReceiveBuffer,
     /// The device has, or may have, frames that were not read.
     device_readable: bool,
@@ -84,6 +86,7 @@ pub(crate) struct EventLoop {
     device_full: bool,
     host: Host,
     services: Services,
+    news: News,
     control: Control,
     control_random: StdRng,
     clock: Clock,
@@ -106,12 +109,12 @@ impl EventLoop {
     /// # Errors
     /// See [`LoopError`].
     pub(crate) fn new(parts: Parts) -> Result<Self, LoopError> {
-        let Parts { mut device, mut host, clock, random, control_random, settings, control_socket, reloader, .. } =
-            parts;
+        let Parts { device, mut host, clock, random, control_random, settings, control_socket, reloader, .. } = parts;
         let Settings { frame, services: wanted, .. } = settings;
         let poll = Poll::new().map_err(LoopError::SetUp)?;
         let registry = poll.registry();
-        registry.register(&mut device, DEVICE, Interest::READABLE | Interest::WRITABLE).map_err(LoopError::SetUp)?;
+        let mut wire = Wire::new(device, clock);
+        registry.register(&mut wire, DEVICE, Interest::READABLE | Interest::WRITABLE).map_err(LoopError::SetUp)?;
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(LoopError::SetUp)?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE).map_err(LoopError::SetUp)?;
         let waker = Waker::new(registry, WORKERS).map_err(LoopError::SetUp)?;
@@ -120,11 +123,13 @@ impl EventLoop {
         services.install(&mut host, wanted)?;
         let control = Control::open(&control_socket, frame.control.group.as_deref(), registry, CONTROL)?;
         host.announce(clock.now());
-        Ok(Self {
+        let impair = frame.impair;
+        let mut event_loop = Self {
             poll,
             signals,
             buffer: ReceiveBuffer::default(),
-            device,
+            wire,
+            news: News::default(),
             device_readable: true,
             device_full: false,
             host,
@@ -142,7 +147,9 @@ impl EventLoop {
             drain_timeout: frame.event_loop.drain_timeout,
             stopping: None,
             started: Instant::now(),
-        })
+        };
+        event_loop.impair_as_configured(&impair).map_err(LoopError::SetUp)?;
+        Ok(event_loop)
     }
 
     /// Runs until told to stop.
@@ -170,9 +177,9 @@ impl EventLoop {
                         let (control, registry, mut moment) = self.control_parts(wall_clock);
                         control.accept(registry, &mut moment);
                     }
-                    connection => {
+                    _ => {
                         let (control, _, mut moment) = self.control_parts(wall_clock);
-                        control.socket_ready(connection, &mut moment);
+                        control.socket_ready(event, &mut moment);
                     }
                 }
             }
@@ -180,6 +187,7 @@ impl EventLoop {
             self.expire(wall_clock);
             self.carry_out_commands(wall_clock);
             self.transmit();
+            self.feed_readers(wall_clock);
             self.notifier.keep_alive(Instant::now());
             self.metrics.turns.inc();
         }
@@ -193,7 +201,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let retry = self.device_full.then_some(DEVICE_FULL_RETRY);
-        let stack = self.host.next_deadline().into_iter().chain(self.services.next_deadline()).min();
+        let wire = self.wire.next_deadline(self.device_full);
+        let stack = self.host.next_deadline().into_iter().chain(self.services.next_deadline()).chain(wire).min();
         let now = self.clock.now();
         let stack = stack.map(|deadline| deadline.since(now));
         let present = Instant::now();
@@ -204,19 +213,22 @@ impl EventLoop {
 
     /// Takes frames until there are none, or the bound of a turn is reached, so that nothing else starves.
     fn receive(&mut self, wall_clock: SystemTime) -> Result<(), LoopError> {
-        if !self.device_readable {
+        if !self.device_readable && !self.wire.has_arrival() {
             return Ok(());
         }
         for _ in 0..self.frames_per_turn {
-            let frame = self.device.receive(&mut self.buffer).map_err(LoopError::Device)?;
-            let Some(frame) = frame else {
-                self.device_readable = false;
-                return Ok(());
+            let frame = match self.wire.receive(&mut self.buffer).map_err(LoopError::Device)? {
+                Arrival::Frame(frame) => frame,
+                Arrival::Delayed => continue,
+                Arrival::Nothing => {
+                    self.device_readable = false;
+                    return Ok(());
+                }
             };
             // The arrival time is the frame's own, not the turn's: round-trip times are measured with it.
             let now = self.clock.now();
             let delivery = self.host.receive(now, frame);
-            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
             if let Some(delivery) = delivery {
                 self.services.deliver(&mut turn, delivery);
             }
@@ -229,16 +241,26 @@ impl EventLoop {
     fn expire(&mut self, wall_clock: SystemTime) {
         let now = self.clock.now();
         self.host.expire(now);
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
         self.services.handle_events(&mut turn);
         self.services.expire(&mut turn);
+        self.tell_address_events(wall_clock);
         let (control, _, mut moment) = self.control_parts(wall_clock);
         control.expire(&mut moment);
     }
 
     /// Sends what there is to send. What the device does not take waits in the host.
     fn transmit(&mut self) {
-        self.device_full = self.host.transmit(self.clock.now(), &mut self.device).is_err();
+        let sent = self.host.transmit(self.clock.now(), &mut self.wire);
+        self.device_full = sent.and(self.wire.flush()).is_err();
+    }
+
+    /// Wakes the readers of events and captures for which there is something new.
+    fn feed_readers(&mut self, wall_clock: SystemTime) {
+        while let Some(reader) = self.news.next_woken().or_else(|| self.wire.next_woken()) {
+            let (control, _, mut moment) = self.control_parts(wall_clock);
+            control.stream_ready(reader, &mut moment);
+        }
     }
 
     /// The control socket with what a call of it needs.
@@ -251,7 +273,7 @@ impl EventLoop {
     fn finish_jobs(&mut self, wall_clock: SystemTime) {
         loop {
             let now = self.clock.now();
-            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
             let Some(finished) = self.services.finish_jobs(&mut turn) else { return };
             if self.reload.as_ref().is_some_and(|reload| reload.job == finished.id) {
                 self.finish_reload(finished, wall_clock);

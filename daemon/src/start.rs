@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::reload::Reloader;
 use crate::settings::{Origin, Settings};
+use crate::wire;
 
 /// Why `run` ended otherwise than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub(crate) enum StartError {
     Randomness(#[source] rand::rngs::SysError),
     #[error("the metrics cannot be made: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error("the manual pages cannot be written: {0}")]
+    Manual(#[source] std::io::Error),
     #[error(transparent)]
     Loop(#[from] LoopError),
 }
@@ -187,10 +190,7 @@ fn host_configuration(frame: &Frame, features: link::Features) -> tapster_stack:
             addresses: network.addresses.iter().map(|own| (own.address(), own.prefix_length())).collect(),
             gateways: network.gateways.clone(),
             routes: routes.collect(),
-            offload: net::OffloadCapabilities {
-                checksum: features.checksum,
-                segmentation: features.tcp_segmentation.then_some(LARGEST_PACKET),
-            },
+            offload: wire::capabilities(features),
             neighbors: net::NeighborLimits {
                 capacity: arp.cache_size as usize,
                 waiting_packets: arp.queue_length as usize,
@@ -215,9 +215,6 @@ fn host_configuration(frame: &Frame, features: link::Features) -> tapster_stack:
         },
     }
 }
-
-/// The largest packet that is left to the device to cut, in octets: what IPv4's length field holds.
-const LARGEST_PACKET: usize = 65_535;
 
 fn size(size: bytesize::ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)

@@ -16,6 +16,7 @@ use tapster_service::{Context, FinishedJob, JobId};
 
 use super::Asker;
 use super::command::{Command, NotACommand};
+use super::feed::Outlet;
 
 /// The commands that wait to be carried out.
 pub(super) type Inbox = Rc<RefCell<Pending>>;
@@ -45,7 +46,15 @@ pub(super) struct Asked {
 pub(crate) struct Response {
     status: u16,
     content_type: &'static str,
-    body: Bytes,
+    content: Content,
+}
+
+/// What an answer consists of.
+#[derive(Clone, Debug)]
+enum Content {
+    Bytes(Bytes),
+    /// What comes, until it ends or the reader goes.
+    Stream(Outlet),
 }
 
 impl Response {
@@ -56,7 +65,11 @@ impl Response {
 
     /// Prometheus' text form.
     pub(crate) fn prometheus(text: String) -> Self {
-        Self { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body: text.into() }
+        Self {
+            status: 200,
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            content: Content::Bytes(text.into()),
+        }
     }
 
     /// An error: `{"error": "…"}`, with the HTTP status that fits it.
@@ -70,21 +83,32 @@ impl Response {
         Self::document(422, &json!({ "error": error, "problems": problems }))
     }
 
+    /// An answer that goes on.
+    pub(crate) const fn stream(content_type: &'static str, outlet: Outlet) -> Self {
+        Self { status: 200, content_type, content: Content::Stream(outlet) }
+    }
+
     fn document(status: u16, value: &impl Serialize) -> Self {
         let content_type = "application/json";
         match serde_json::to_vec(value) {
             Ok(mut body) => {
                 body.push(b'\n');
-                Self { status, content_type, body: body.into() }
+                Self { status, content_type, content: Content::Bytes(body.into()) }
             }
-            Err(error) => Self { status: 500, content_type: "text/plain", body: error.to_string().into() },
+            Err(error) => {
+                Self { status: 500, content_type: "text/plain", content: Content::Bytes(error.to_string().into()) }
+            }
         }
     }
 }
 
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
-        Reply::new(response.status).field("Content-Type", response.content_type).body(Body::Bytes(response.body)).into()
+        let body = match response.content {
+            Content::Bytes(bytes) => Body::Bytes(bytes),
+            Content::Stream(outlet) => Body::Produced { length: None, producer: Box::new(outlet) },
+        };
+        Reply::new(response.status).field("Content-Type", response.content_type).body(body).into()
     }
 }
 

@@ -6,6 +6,8 @@
 
 mod api;
 pub(crate) mod command;
+mod feed;
+mod query;
 pub(crate) mod rows;
 mod unix_stream;
 
@@ -16,23 +18,30 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use mio::event::Event;
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
 use rand_core::Rng;
 use rustix::net::UCred;
 use slab::Slab;
-use tapster_http::Server;
+use tapster_http::{Limits, Server};
 use tapster_service::{Busy, ConnectError, Context, Environment, FinishedJob, Job, JobId, Next, Peer, Session, Wait};
 
 pub(crate) use self::api::Response;
 use self::api::{Api, Inbox, Pending};
 use self::command::Command;
+pub(crate) use self::feed::Feed;
+#[cfg(test)]
+pub(crate) use self::feed::{Outlet, read_feed};
 use self::unix_stream::UnixByteStream;
 
 /// How many connections the control socket has at once. One more is closed at once.
 const MAXIMUM_CONNECTIONS: usize = 128;
+
+/// How long a reader may stand still: somebody looks at events page by page. What it costs is bounded.
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// The control socket could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +112,7 @@ impl Control {
             listener,
             first_token: token.0 + 1,
             connections: Slab::new(),
-            server: Arc::new(Server::default()),
+            server: Arc::new(Server::new(Limits { send_timeout: PATIENCE, min_rate: 0, ..Limits::default() })),
             inbox: Rc::new(RefCell::new(Pending::default())),
             own_user: rustix::process::geteuid().as_raw(),
         })
@@ -152,18 +161,31 @@ impl Control {
         self.advance(index, moment, None);
     }
 
-    /// The socket of a connection is readable or writable.
-    pub(crate) fn socket_ready(&mut self, token: Token, moment: &mut Moment<'_>) {
-        if let Some(index) = token.0.checked_sub(self.first_token) {
-            self.advance(index, moment, None);
+    /// The socket of a connection is readable or writable; or its peer is gone, which a stream that has nothing to say
+    /// would not notice.
+    pub(crate) fn socket_ready(&mut self, event: &Event, moment: &mut Moment<'_>) {
+        let Some(index) = event.token().0.checked_sub(self.first_token) else { return };
+        self.advance(index, moment, None);
+        if event.is_write_closed() {
+            self.connections.try_remove(index);
         }
     }
 
+    /// There is something to read in the stream that a connection has asked for.
+    pub(crate) fn stream_ready(&mut self, index: usize, moment: &mut Moment<'_>) {
+        self.call(index, moment, None, true);
+    }
+
     /// Goes on with a connection as far as it can.
-    fn advance(&mut self, index: usize, moment: &mut Moment<'_>, mut finished: Option<FinishedJob>) {
+    fn advance(&mut self, index: usize, moment: &mut Moment<'_>, finished: Option<FinishedJob>) {
+        self.call(index, moment, finished, false);
+    }
+
+    /// The same; with `must_call`, the session is called whatever it waits for.
+    fn call(&mut self, index: usize, moment: &mut Moment<'_>, mut finished: Option<FinishedJob>, must_call: bool) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         let due = connection.wait.deadline.is_some_and(|deadline| deadline <= moment.now);
-        let mut must_call = due || finished.is_some();
+        let mut must_call = must_call || due || finished.is_some();
         let ended = loop {
             let Ok(filled) = connection.stream.fill() else { break true };
             if connection.closing {
@@ -231,6 +253,14 @@ impl Drop for Control {
 pub(crate) struct Ticket {
     connection: usize,
     id: JobId,
+}
+
+impl Ticket {
+    /// A stream for whoever asked, of which at most `limit` bytes wait; and the answer that brings it.
+    pub(crate) fn stream(self, content_type: &'static str, limit: usize) -> (Feed, Response) {
+        let (feed, outlet) = Feed::new(self.connection, limit);
+        (feed, Response::stream(content_type, outlet))
+    }
 }
 
 /// Who asks, as the kernel tells it (SO_PEERCRED).

@@ -98,6 +98,9 @@ pub(super) fn of(verb: &Verb, document: &Value) -> String {
         | Verb::Statistics
         | Verb::Metrics
         | Verb::Log { .. }
+        | Verb::Events
+        | Verb::Capture { .. }
+        | Verb::Impair { .. }
         | Verb::Kill { .. }
         | Verb::Reset
         | Verb::Reload

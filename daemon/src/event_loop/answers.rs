@@ -11,8 +11,8 @@ use super::EventLoop;
 use crate::control::Response;
 use crate::control::command::{Command, ConnectionFilter};
 use crate::control::rows::{
-    ConnectionDetail, ConnectionRow, GroupRow, LinkStatus, ListenerRow, NeighborRow, RouteRow, ServiceRow, Statistics,
-    Status, rounded,
+    ConnectionDetail, ConnectionRow, GroupRow, ImpairmentReport, LinkStatus, ListenerRow, NeighborRow, RouteRow,
+    ServiceRow, Statistics, Status, rounded,
 };
 use crate::metrics::Sources;
 
@@ -42,9 +42,8 @@ impl EventLoop {
             },
             Command::Groups => Response::json(&self.host.groups().map(|row| GroupRow::from(&row)).collect::<Vec<_>>()),
             Command::LogLevel => Response::json(&json!({ "level": self.log_level.get() })),
-            Command::Kill(_) | Command::Reload | Command::Stop | Command::SetLogLevel(_) | Command::Reset => {
-                Response::error(500, "this is no question")
-            }
+            Command::Impairment => Response::json(&ImpairmentReport::new(self.wire.bad_link())),
+            _ => Response::error(500, "this is no question"),
         }
     }
 
@@ -52,7 +51,7 @@ impl EventLoop {
         Sources {
             host: &self.host,
             services: &self.services,
-            link: self.device.counters(),
+            link: self.wire.device().counters(),
             neighbors: self.host.neighbors(now).len(),
             generation: self.reloader.generation(),
             last_reload_successful: self.reloader.last_successful(),
@@ -61,7 +60,7 @@ impl EventLoop {
 
     fn status(&self) -> Status {
         let frame = self.reloader.frame();
-        let link = self.device.counters();
+        let link = self.wire.device().counters();
         let mut connections = BTreeMap::new();
         for row in self.host.connections() {
             *connections.entry(row.state.name()).or_default() += 1;
@@ -74,7 +73,7 @@ impl EventLoop {
             hostname: frame.network.hostname.clone(),
             addresses: self.host.addresses().iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
             link: LinkStatus {
-                name: self.device.name().to_owned(),
+                name: self.wire.device().name().to_owned(),
                 mac: frame.link.mac.to_string(),
                 mtu: frame.link.mtu.into(),
                 offload: frame.link.offload,
@@ -88,6 +87,10 @@ impl EventLoop {
             sessions: self.services.session_count(),
             configuration_generation: self.reloader.generation(),
             last_reload_successful: self.reloader.last_successful(),
+            impaired: self.wire.bad_link().is_some(),
+            event_readers: self.news.readers(),
+            captures: self.wire.captures(),
+            log_level: self.log_level.get(),
             draining: self.stopping.is_some(),
         }
     }

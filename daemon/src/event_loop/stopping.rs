@@ -23,7 +23,7 @@ impl EventLoop {
         let Some(deadline) = self.stopping else { return false };
         let now = self.clock.now();
         let wall_clock = SystemTime::now();
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
         self.services.close_idle_sessions(&mut turn);
         self.transmit();
         let done = self.services.session_count() == 0 && !self.host.connections().any(|row| row.state.sends());
@@ -40,7 +40,8 @@ impl EventLoop {
             now: self.clock.now(),
             wall_clock: SystemTime::now(),
             host: &mut self.host,
-            device: &mut self.device,
+            device: &mut self.wire,
+            news: &mut self.news,
         };
         self.services.abort_sessions(&mut turn);
         self.transmit();

@@ -10,3 +10,4 @@ mod http;
 mod icmp;
 mod operation;
 mod orders;
+mod streams;
