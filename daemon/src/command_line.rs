@@ -109,6 +109,8 @@ pub(crate) enum Verb {
     Statistics,
     /// All metrics, in Prometheus' text form
     Metrics,
+    /// A live view of the link and the connections; q quits, h shows the keys
+    Top,
     /// What happens from now on, a line each: connections, conflicts of addresses, reloads
     Events,
     /// Write the frames on the link into a pcapng file, until interrupted

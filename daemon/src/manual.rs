@@ -22,14 +22,23 @@ pub(crate) fn write(directory: &Path) -> io::Result<()> {
     let mut whole = CommandLine::command();
     whole.build();
     let ctl = whole.find_subcommand("ctl").cloned().unwrap_or_default();
-    let mut page = Vec::new();
-    Man::new(whole).section("8").render(&mut page)?;
-    fs::write(directory.join("tapster.8"), &page)?;
-    page.clear();
-    Man::new(ctl.clone().name("tapster-ctl").display_name("tapster-ctl")).section("8").render(&mut page)?;
-    page.extend(verbs(&ctl).into_bytes());
-    fs::write(directory.join("tapster-ctl.8"), &page)?;
+    fs::write(directory.join("tapster.8"), program(&whole, &whole, "COMMANDS")?)?;
+    let page = program(&ctl.clone().name("tapster-ctl").display_name("tapster-ctl"), &ctl, "VERBS")?;
+    fs::write(directory.join("tapster-ctl.8"), page)?;
     fs::write(directory.join("tapster.toml.5"), configuration(tapster_config::EMBEDDED_DOCUMENT))
+}
+
+/// A program's page. What its subcommands do stands in it, not in pages of their own.
+fn program(titled: &Command, command: &Command, heading: &str) -> io::Result<Vec<u8>> {
+    let man = Man::new(titled.clone()).section("8");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    page.extend(subcommands(command, heading).into_bytes());
+    Ok(page)
 }
 
 /// Text that troff shows as it is.
@@ -38,10 +47,10 @@ fn escaped(text: &str) -> String {
     if text.starts_with(['.', '\'']) { format!("\\&{text}") } else { text }
 }
 
-/// What each verb of `ctl` does, with its arguments.
-fn verbs(ctl: &Command) -> String {
-    let mut page = String::from(".SH VERBS\n");
-    for verb in ctl.get_subcommands().filter(|verb| verb.get_name() != "help") {
+/// What each subcommand does, with its arguments.
+fn subcommands(ctl: &Command, heading: &str) -> String {
+    let mut page = format!(".SH {heading}\n");
+    for verb in ctl.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set()) {
         let own: Vec<_> = verb.get_arguments().filter(|argument| !is_global(ctl, argument)).collect();
         let usage: Vec<_> =
             own.iter().filter(|argument| argument.is_positional()).map(|argument| named(argument)).collect();

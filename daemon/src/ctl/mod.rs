@@ -8,6 +8,7 @@ mod chunks;
 mod client;
 mod events;
 mod table;
+mod top;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -35,6 +36,7 @@ pub(crate) fn run(ctl: &Ctl) -> ExitCode {
     let socket = socket(ctl);
     let (method, target) = request(&ctl.verb);
     match &ctl.verb {
+        Verb::Top => return top::run(&socket, ctl.json),
         Verb::Events => return events::run(&socket, &target, ctl.json),
         Verb::Capture { file, .. } => return capture::run(&socket, &target, file, ctl.json),
         _ => {}
@@ -110,6 +112,7 @@ fn request(verb: &Verb) -> (&'static str, String) {
         Verb::Groups => get("groups"),
         Verb::Statistics => get("statistics"),
         Verb::Metrics => get("metrics"),
+        Verb::Top => get("connections"),
         Verb::Events => get("events"),
         Verb::Capture { port, host, connection, count, seconds, file: _ } => {
             let text = |value: Option<&dyn ToString>| value.map(ToString::to_string);
