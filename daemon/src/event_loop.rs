@@ -32,6 +32,7 @@ use crate::news::News;
 use crate::notify::Notifier;
 use crate::pool::Pool;
 use crate::reload::Reloader;
+use crate::sandbox;
 use crate::services::{Services, Turn};
 use crate::settings::Settings;
 use crate::wire::{Arrival, Wire};
@@ -118,10 +119,12 @@ impl EventLoop {
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(LoopError::SetUp)?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE).map_err(LoopError::SetUp)?;
         let waker = Waker::new(registry, WORKERS).map_err(LoopError::SetUp)?;
+        let control = Control::open(&control_socket, frame.control.group.as_deref(), registry, CONTROL)?;
+        // The last that needs a privilege is done, and no other thread runs yet.
+        sandbox::enter();
         let pool = Pool::start(frame.event_loop.workers as usize, frame.event_loop.worker_queue as usize, waker);
         let mut services = Services::new(clock, pool.map_err(LoopError::SetUp)?, random);
         services.install(&mut host, wanted)?;
-        let control = Control::open(&control_socket, frame.control.group.as_deref(), registry, CONTROL)?;
         host.announce(clock.now());
         let impair = frame.impair;
         let mut event_loop = Self {

@@ -37,6 +37,7 @@ mod news;
 mod notify;
 mod pool;
 mod reload;
+mod sandbox;
 mod services;
 mod settings;
 mod start;

@@ -11,6 +11,7 @@ use tapster_config::{Impairment, LogLevel};
 use tapster_stack::{Host, ImpairmentCounters, net, tcp, udp};
 
 use super::command::ConnectionFilter;
+use crate::sandbox;
 use crate::wire::BadLink;
 
 /// `/v1/status`.
@@ -29,6 +30,8 @@ pub(crate) struct Status {
     /// How often a configuration has been put in force, the one at the start included.
     pub(crate) configuration_generation: u64,
     pub(crate) last_reload_successful: bool,
+    /// What the process has given up.
+    pub(crate) sandbox: sandbox::Report,
     /// Whether the link is made worse than it is: see `/v1/impair`.
     pub(crate) impaired: bool,
     /// How many readers `/v1/events` has.

@@ -15,6 +15,7 @@ use crate::control::rows::{
     ServiceRow, Statistics, Status, rounded,
 };
 use crate::metrics::Sources;
+use crate::sandbox;
 
 /// The answer to a question about a connection that does not exist.
 pub(super) fn no_such_connection(connection: ConnectionId) -> Response {
@@ -87,6 +88,7 @@ impl EventLoop {
             sessions: self.services.session_count(),
             configuration_generation: self.reloader.generation(),
             last_reload_successful: self.reloader.last_successful(),
+            sandbox: sandbox::report(),
             impaired: self.wire.bad_link().is_some(),
             event_readers: self.news.readers(),
             captures: self.wire.captures(),

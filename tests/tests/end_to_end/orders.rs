@@ -19,6 +19,25 @@ fn the_level_of_the_log_changes_at_once() {
 }
 
 #[test]
+fn the_daemon_keeps_no_privilege() {
+    let lab = Lab::start();
+    let status = lab.ctl().args(["status", "--json"]).output().success().json();
+    assert_eq!(status["sandbox"], json!({"no_new_privileges": true, "capabilities": []}));
+    // The same for each of its threads, as the kernel tells it.
+    let tasks = format!("/proc/{}/task", lab.daemon().id());
+    let threads: Vec<_> = std::fs::read_dir(&tasks).unwrap().map(|task| task.unwrap().path().join("status")).collect();
+    assert!(threads.len() > 1, "{threads:?}");
+    for thread in threads {
+        let status = std::fs::read_to_string(&thread).unwrap();
+        for line in
+            ["NoNewPrivs:\t1", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "CapBnd:\t0000000000000000"]
+        {
+            assert!(status.contains(line), "{line} is not in {status}");
+        }
+    }
+}
+
+#[test]
 fn groups_answers_people_and_programs() {
     let lab = Lab::start();
     let groups = lab.ctl().args(["groups", "--json"]).output().success().json();
