@@ -322,7 +322,7 @@ impl Services {
     /// A session's connection, for an event.
     fn described(&self, entry: &SessionEntry) -> news::Connection {
         let (local, remote) = entry.ends;
-        let service = self.modules[entry.module].name;
+        let service = Some(self.modules[entry.module].name);
         news::Connection { connection: entry.connection.as_u64(), service, local, remote }
     }
 

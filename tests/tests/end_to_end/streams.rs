@@ -42,6 +42,28 @@ fn events_tell_of_connections_reloads_and_the_link() {
 }
 
 #[test]
+fn a_peer_that_does_not_acknowledge_is_an_event() {
+    let plan = Plan::new();
+    plan.large_file("www/large", 5_000_000);
+    let lab = plan.start();
+    let mut session = lab.session(80);
+    let watcher = lab.ctl().args(["events", "--json"]).start();
+    lab.eventually("the reader", || (status(&lab)["event_readers"] == json!(1)).then_some(()));
+    lab.ctl().args(["impair", "delay=300ms", "direction=in"]).output().success();
+    session.must("send GET /large HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
+    lab.eventually("the answer", || (lab.connection(session.port())?["bytes_sent"] != json!(0)).then_some(()));
+    lab.ctl().args(["impair", "loss=100%", "direction=in"]).output().success();
+    let total =
+        || lab.ctl().args(["statistics", "--json"]).output().success().json()["tcp"]["retransmission_timeouts"].clone();
+    lab.eventually("a time-out", || (total() != json!(0)).then_some(()));
+    lab.ctl().arg("stop").output().success();
+    let seen = events(&watcher.wait().code(3));
+    let late = seen.iter().find(|event| event["event"] == "retransmission_time_out");
+    let late = late.unwrap_or_else(|| panic!("{seen:?}"));
+    assert_eq!(late["remote"], json!(format!("192.0.2.1:{}", session.port())));
+}
+
+#[test]
 fn readers_of_events_that_have_gone_are_forgotten() {
     let lab = Lab::start();
     for _ in 0..20 {

@@ -114,7 +114,7 @@ use self::time_wait::TimeWait;
 use self::timer_wheel::TimerWheel;
 use self::timers::Timer;
 use crate::packet::PacketSink;
-use crate::{ClosedReason, DeviceFull, Event, Instant, Payload};
+use crate::{ClosedReason, ConnectionId, DeviceFull, Event, Instant, Payload};
 
 /// The TCP of one host.
 #[derive(Debug)]
@@ -130,6 +130,8 @@ pub(crate) struct Tcp {
     /// Segments to send that belong to no connection.
     replies: Replies,
     events: VecDeque<Event>,
+    /// Connections whose retransmission timer has expired, for whoever wants to know; the oldest give way.
+    late: VecDeque<ConnectionId>,
     /// Connections in TIME-WAIT, the oldest first, by name: it may have gone already.
     time_wait: VecDeque<crate::ConnectionId>,
 }
@@ -148,6 +150,7 @@ impl Tcp {
             ready: VecDeque::new(),
             replies: Replies::default(),
             events: VecDeque::new(),
+            late: VecDeque::new(),
             time_wait: VecDeque::new(),
         }
     }
