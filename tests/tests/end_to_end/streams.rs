@@ -128,6 +128,15 @@ fn the_configuration_can_make_the_link_bad() {
     assert_eq!((&report["seed"], &report["in"]["loss"]), (&json!(3), &json!(1.0)));
     lab.ctl().args(["impair", "off"]).output().success();
     ping(&lab).success();
+    // What was set by hand stays until the section changes.
+    let impaired = || lab.ctl().args(["impair", "--json"]).output().success().json()["impaired"].clone();
+    lab.ctl().arg("reload").output().success();
+    assert_eq!(impaired(), json!(false));
+    let text = std::fs::read_to_string(lab.path("tapster.toml")).unwrap();
+    lab.plan().file("tapster.toml", text.replace("100%", "1%") + "[log]\nlevel = \"debug\"\n");
+    lab.ctl().arg("reload").output().success();
+    assert_eq!(impaired(), json!(true));
+    assert_eq!(lab.ctl().args(["log", "--json"]).output().success().json(), json!({"level": "debug"}));
     lab.ctl().args(["impair", "lost=1%"]).output().code(1);
     lab.ctl().args(["impair", "off", "loss=1%"]).output().code(2);
 }
