@@ -23,6 +23,7 @@ use super::send_queue::SendQueue;
 use super::sequence::SequenceNumber;
 use super::state::State;
 use super::timers::{Timer, Timers};
+use super::undo::Undo;
 use crate::{Instant, ListenerId};
 
 /// RFC 9293 §3.7.1 (MUST-15): the peer's maximum segment size when it does not say.
@@ -135,6 +136,8 @@ pub(crate) struct ControlBlock {
     pub(crate) congestion: AnyController,
     pub(crate) recovery: Recovery,
     pub(crate) rack: Rack,
+    /// How a recovery is taken back. It exists from its beginning to the next one's.
+    pub(crate) undo: Option<Box<Undo>>,
 
     pub(crate) acknowledgment_due: AcknowledgmentDue,
     /// A SYN, or a SYN and ACK, is to be sent.
@@ -214,6 +217,7 @@ impl ControlBlock {
             congestion: AnyController::new(configuration.congestion_control, u32::from(default_mss(&key))),
             recovery: Recovery::default(),
             rack: Rack::default(),
+            undo: None,
             acknowledgment_due: AcknowledgmentDue::No,
             syn_due: true,
             finish_requested: false,

@@ -71,6 +71,7 @@ mod listener;
 mod open;
 mod options;
 mod output;
+mod prr;
 mod rack;
 mod reassembly;
 mod receive_queue;
@@ -90,6 +91,7 @@ mod time_outs;
 mod time_wait;
 mod timer_wheel;
 mod timers;
+mod undo;
 
 #[cfg(test)]
 mod tests;

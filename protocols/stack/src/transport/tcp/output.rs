@@ -101,7 +101,7 @@ impl ControlBlock {
         if self.retransmission_queue.to_retransmit() == 0 {
             return None;
         }
-        let room = self.congestion.window().saturating_sub(self.pipe()) / size * size;
+        let room = self.congestion_room() / size * size;
         let room = room.max(if self.recovery.retransmit_now { size } else { 0 });
         if room == 0 {
             return None;
@@ -149,7 +149,7 @@ impl ControlBlock {
             let length = unsent.min(window.clamp(1, size));
             return Some(Transmission::Text { start, end: start + length, fin: length == 0 });
         }
-        let usable = window.min(self.congestion.window().saturating_sub(self.pipe()));
+        let usable = window.min(self.congestion_room());
         let fits = unsent.min(usable).min(most);
         let whole = fits / size * size;
         let length = if fits < unsent {
@@ -328,6 +328,8 @@ impl ControlBlock {
         let is_probe = self.rack.probe_due && self.retransmission_queue.to_retransmit() == 0;
         if is_retransmission {
             self.retransmission_queue.retransmitted(start, end, now);
+            let timestamp = self.timestamps.map(|timestamps| timestamps.value(now));
+            self.note_retransmission(end - start, timestamp);
             self.retransmits += 1;
             self.recovery.retransmit_now = false;
             environment.counters.segments_retransmitted += 1;
@@ -342,6 +344,9 @@ impl ControlBlock {
             } else if !(text_end - start).is_multiple_of(size) {
                 self.snd.small_end = text_end;
             }
+        }
+        if let Some(prr) = &mut self.recovery.prr {
+            prr.sent(end - start);
         }
         self.window_probe_due = false;
         self.sent_at = now;
@@ -361,7 +366,7 @@ impl ControlBlock {
     /// Nothing more can be sent now: is it the congestion window that holds the rest back?
     fn after_output(&mut self) {
         let waits = self.unsent() > 0 || self.fin_is_unsent() || self.retransmission_queue.to_retransmit() > 0;
-        self.window_limited = waits && self.congestion.window().saturating_sub(self.pipe()) < self.smss();
+        self.window_limited = waits && self.congestion_room() < self.smss();
     }
 
     /// RFC 9293 §3.8.6.1, SHLD-29: when the peer's window is too small for what waits, and no acknowledgment is on its way that
