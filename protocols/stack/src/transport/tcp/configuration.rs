@@ -17,9 +17,11 @@ pub struct Configuration {
     /// Memory for the data of all connections together, in octets. Beyond it windows stop growing and data that arrive out
     /// of order are dropped. Default: 512 MiB.
     pub memory_limit: usize,
-    /// Half-open connections that a listener may have; each further SYN is dropped, to be sent again by its sender. It is the
-    /// default for [`ListenOptions`](super::ListenOptions). Default: 1024.
+    /// Half-open connections that a listener may have; each further SYN is answered with a cookie, or dropped. It is the default
+    /// for [`ListenOptions`](super::ListenOptions). Default: 1024.
     pub syn_backlog: usize,
+    /// Whether a full backlog is answered with SYN cookies (RFC 4987 §3.6) instead of being dropped. Default: on.
+    pub syn_cookies: bool,
     /// Connections at the same time, half-open ones included and those in TIME-WAIT not. Further SYNs are dropped.
     /// Default: 262 144.
     pub maximum_connections: usize,
@@ -79,6 +81,7 @@ impl Default for Configuration {
             send_buffer: 4 << 20,
             memory_limit: 512 << 20,
             syn_backlog: 1024,
+            syn_cookies: true,
             maximum_connections: 1 << 18,
             maximum_time_wait: 1 << 16,
             time_wait: Duration::from_secs(60),

@@ -61,6 +61,10 @@ pub struct Counters {
     pub group_destination: u64,
     /// SYNs dropped because the listener had its backlog of half-open connections.
     pub syn_dropped_backlog: u64,
+    /// SYNs answered with a cookie because the listener had its backlog of half-open connections.
+    pub syn_cookies_sent: u64,
+    /// Connections made from a cookie.
+    pub syn_cookies_accepted: u64,
     /// SYNs dropped because the listener, or the host, had all the connections it may have.
     pub syn_dropped_connections: u64,
     /// SYNs to a port where nobody listens.

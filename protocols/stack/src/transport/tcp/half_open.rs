@@ -25,7 +25,7 @@ pub(crate) struct HalfOpen {
     pub(crate) irs: SequenceNumber,
     pub(crate) opened_at: Instant,
     /// When the SYN and ACK was last sent.
-    sent_at: Instant,
+    sent_at: Option<Instant>,
     /// When it is sent again.
     pub(crate) deadline: Instant,
     pub(crate) timestamps: Option<TimestampState>,
@@ -57,7 +57,7 @@ impl HalfOpen {
             iss,
             irs: segment.header.seq,
             opened_at: now,
-            sent_at: now,
+            sent_at: None,
             deadline: now,
             timestamps: options.timestamps.map(|timestamps| TimestampState {
                 offset: timestamp_offset,
@@ -71,6 +71,33 @@ impl HalfOpen {
             sack_permitted: options.sack_permitted,
             retransmissions: 0,
             syn_due: true,
+        }
+    }
+
+    /// What a SYN cookie has kept: the handshake's last `segment` has brought it back.
+    pub(crate) fn from_cookie(
+        key: FourTuple,
+        listener: ListenerId,
+        segment: &Segment<'_>,
+        peer_mss: u16,
+        now: Instant,
+    ) -> Self {
+        Self {
+            key,
+            listener,
+            iss: segment.header.ack - 1,
+            irs: segment.header.seq - 1,
+            opened_at: now,
+            sent_at: None,
+            deadline: now,
+            timestamps: None,
+            peer_mss,
+            path_mtu: INITIAL_PATH_MTU,
+            window: segment.header.window,
+            peer_shift: None,
+            sack_permitted: false,
+            retransmissions: 0,
+            syn_due: false,
         }
     }
 
@@ -111,7 +138,7 @@ impl HalfOpen {
         };
         send_bare(&self.key, &header, environment, sink)?;
         self.syn_due = false;
-        self.sent_at = environment.now;
+        self.sent_at = Some(environment.now);
         // RFC 6298 §2.1 and §5.5: one second, then twice as long each time.
         let mut timeout = RetransmissionTimeout::new(configuration.minimum_retransmission_timeout);
         (0..self.retransmissions).for_each(|_| timeout.back_off());
@@ -126,10 +153,11 @@ impl HalfOpen {
         block.syn_due = false;
         block.syn_retransmitted = self.retransmissions > 0;
         block.retransmits = u64::from(self.retransmissions);
-        if self.retransmissions == 0 {
-            block.rto.measure(now.since(self.sent_at));
-        } else {
-            block.rto.handshake_was_retransmitted();
+        match self.sent_at {
+            Some(sent_at) if self.retransmissions == 0 => block.rto.measure(now.since(sent_at)),
+            Some(_) => block.rto.handshake_was_retransmitted(),
+            // A cookie: nobody knows when it was sent.
+            None => {}
         }
         block.sack_permitted = self.sack_permitted;
         block.peer_mss = self.peer_mss;

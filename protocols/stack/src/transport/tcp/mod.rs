@@ -87,6 +87,7 @@ mod send_queue;
 mod sequence;
 mod state;
 mod stream;
+mod syn_cookies;
 mod time_outs;
 mod time_wait;
 mod timer_wheel;
@@ -107,7 +108,7 @@ use self::listener::Listeners;
 pub use self::listener::{ListenError, ListenOptions, ListenerRow};
 pub use self::open::ConnectError;
 use self::output::Turn;
-use self::reply::Replies;
+use self::reply::{Replies, Reply};
 pub use self::rows::{ConnectionDetail, ConnectionRow};
 use self::secrets::Secrets;
 pub use self::state::State;
@@ -132,6 +133,8 @@ pub(crate) struct Tcp {
     /// Segments to send that belong to no connection.
     replies: Replies,
     events: VecDeque<Event>,
+    /// Until then an acknowledgment that comes to a listener may hold a SYN cookie.
+    cookies_until: Instant,
     /// Connections in TIME-WAIT, the oldest first, by name: it may have gone already.
     time_wait: VecDeque<crate::ConnectionId>,
 }
@@ -150,6 +153,7 @@ impl Tcp {
             ready: VecDeque::new(),
             replies: Replies::default(),
             events: VecDeque::new(),
+            cookies_until: now,
             time_wait: VecDeque::new(),
         }
     }
@@ -250,7 +254,7 @@ impl Tcp {
             }
             Verdict::Closed { reason, reset } => {
                 if let Some(reset) = reset {
-                    self.replies.push(reset, &mut self.counters);
+                    self.replies.push(Reply::Reset(reset), &mut self.counters);
                 }
                 let block = self.connections.block_mut(index)?;
                 if !block.state.is_synchronized() && block.state != State::Closed {
@@ -299,7 +303,7 @@ impl Tcp {
         self.counters.memory_in_use = self.counters.memory_in_use + memory as u64 - block.memory as u64;
         block.memory = memory;
         if let Some(reset) = block.stray_reset.take() {
-            self.replies.push(reset, &mut self.counters);
+            self.replies.push(Reply::Reset(reset), &mut self.counters);
         }
         if !block.attached {
             match block.state {
