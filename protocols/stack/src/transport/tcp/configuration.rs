@@ -48,6 +48,8 @@ pub struct Configuration {
     pub nagle: bool,
     /// Which congestion control is used. Default: CUBIC.
     pub congestion_control: CongestionControl,
+    /// Whether Explicit Congestion Notification is offered and accepted (RFC 3168). Default: on.
+    pub ecn: bool,
     /// Time to live, or hop limit, of what is sent (MUST-49). Default: 64.
     pub hop_limit: u8,
     /// The traffic class of what is sent; its lowest two bits are ECN's and are ignored (MUST-48). Default: 0.
@@ -93,6 +95,7 @@ impl Default for Configuration {
             minimum_retransmission_timeout: Duration::from_millis(200),
             nagle: true,
             congestion_control: CongestionControl::default(),
+            ecn: true,
             hop_limit: 64,
             traffic_class: 0,
             ephemeral_ports: (49_152, 65_535),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Configuration;
 use super::congestion::{AnyController, Controller};
+use super::ecn::Ecn;
 use super::four_tuple::FourTuple;
 use super::options::Timestamps;
 use super::rack::Rack;
@@ -136,6 +137,7 @@ pub(crate) struct ControlBlock {
     pub(crate) congestion: AnyController,
     pub(crate) recovery: Recovery,
     pub(crate) rack: Rack,
+    pub(crate) ecn: Ecn,
     /// How a recovery is taken back. It exists from its beginning to the next one's.
     pub(crate) undo: Option<Box<Undo>>,
 
@@ -217,6 +219,7 @@ impl ControlBlock {
             congestion: AnyController::new(configuration.congestion_control, u32::from(default_mss(&key))),
             recovery: Recovery::default(),
             rack: Rack::default(),
+            ecn: Ecn::default(),
             undo: None,
             acknowledgment_due: AcknowledgmentDue::No,
             syn_due: true,

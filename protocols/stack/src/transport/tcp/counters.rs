@@ -79,6 +79,8 @@ pub struct Counters {
     pub replies_dropped: u64,
     /// Frames received with a congestion mark (RFC 3168).
     pub congestion_experienced: u64,
+    /// Reductions of the window because a peer echoed a congestion mark (RFC 3168 §6.1.2).
+    pub ecn_reductions: u64,
     /// Gauge: connections, half-open ones and those in TIME-WAIT included.
     pub connections: u64,
     /// Gauge: connections in TIME-WAIT.

@@ -6,6 +6,7 @@
 
 use super::Configuration;
 use super::control_block::{ControlBlock, Environment, INITIAL_PATH_MTU, MINIMUM_MSS, TimestampState, default_mss};
+use super::ecn;
 use super::four_tuple::FourTuple;
 use super::options::Options;
 use super::output::{mss_to_announce, send_bare};
@@ -35,6 +36,8 @@ pub(crate) struct HalfOpen {
     /// The peer's shift, when both sides scale.
     peer_shift: Option<u8>,
     sack_permitted: bool,
+    /// The peer has offered ECN.
+    ecn_offered: bool,
     pub(crate) retransmissions: u8,
     /// A SYN and ACK is to be sent.
     pub(crate) syn_due: bool,
@@ -69,6 +72,7 @@ impl HalfOpen {
             window: segment.header.window,
             peer_shift: options.window_scale,
             sack_permitted: options.sack_permitted,
+            ecn_offered: ecn::is_offered(segment.header.flags),
             retransmissions: 0,
             syn_due: true,
         }
@@ -96,6 +100,7 @@ impl HalfOpen {
             window: segment.header.window,
             peer_shift: None,
             sack_permitted: false,
+            ecn_offered: false,
             retransmissions: 0,
             syn_due: false,
         }
@@ -125,7 +130,11 @@ impl HalfOpen {
             destination_port: self.key.remote.port(),
             seq: self.iss,
             ack: self.rcv_nxt(),
-            flags: Flags::SYN | Flags::ACK,
+            flags: if self.ecn_offered && configuration.ecn {
+                Flags::SYN | Flags::ACK | Flags::ECE
+            } else {
+                Flags::SYN | Flags::ACK
+            },
             window: Self::initial_window(configuration) as u16,
             urgent_pointer: 0,
             options: Options {
@@ -159,6 +168,7 @@ impl HalfOpen {
             // A cookie: nobody knows when it was sent.
             None => {}
         }
+        block.ecn.agreed = self.ecn_offered && configuration.ecn;
         block.sack_permitted = self.sack_permitted;
         block.peer_mss = self.peer_mss;
         block.path_mtu = self.path_mtu;

@@ -64,6 +64,7 @@ mod congestion;
 mod connections;
 mod control_block;
 mod counters;
+mod ecn;
 mod four_tuple;
 mod half_open;
 mod icmp_errors;

@@ -13,7 +13,7 @@ use super::segment::{CHECKSUM_OFFSET, Flags, Header, MAXIMUM_HEADER_LENGTH, maxi
 use super::sequence::SequenceNumber;
 use super::state::State;
 use super::timers::Timer;
-use super::{checksum, receive_window};
+use super::{checksum, ecn, receive_window};
 use crate::packet::{OutgoingPacket, PacketSink, SendFailure};
 use crate::{DeviceFull, Instant};
 
@@ -82,6 +82,8 @@ impl ControlBlock {
             State::TimeWait | State::FinWait2 => {}
             State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
                 let size = self.smss() - self.sack_blocks().space() as u32;
+                // CWR belongs to one segment: such a frame is not for the device to cut (RFC 3168 §6.1.2).
+                let segmentation = segmentation.filter(|_| !self.ecn.announces_reduction());
                 let most = segmentation.map_or(size, |limit| (limit as u32 / size * size).max(size));
                 let text = self.next_retransmission(size, most).or_else(|| self.next_text(size, most));
                 if let Some(text) = text.or_else(|| self.next_probe(size)) {
@@ -211,22 +213,30 @@ impl ControlBlock {
         let edge = self.rcv.edge_to_announce(self.receive_queue.len());
         if self.state.has_peer_sequence() {
             header.ack = self.rcv.nxt;
-            header.flags = Flags::ACK;
+            header.flags = Flags::ACK | self.ecn.acknowledgment_flags();
             header.window = self.rcv.field(edge);
             header.options.sack = self.sack_blocks();
         }
         let (mut start, mut end) = (self.snd.nxt, self.snd.nxt);
         let mut fin_is_sent = false;
+        let mut traffic_class = environment.configuration.traffic_class & !0b11;
         match transmission {
             Transmission::Syn => {
                 self.path_mtu = sink.path_mtu(self.key.remote.ip()).min(usize::from(u16::MAX)) as u16;
                 header.seq = self.snd.iss;
-                header.flags = header.flags | Flags::SYN;
+                header.flags = header.flags | Flags::SYN | self.ecn_setup_flags(environment);
                 self.syn_options(&mut header, environment);
             }
             Transmission::Text { start: from, end: to, fin } => {
                 (start, end, fin_is_sent) = (from, to, fin);
                 header.seq = from;
+                // RFC 3168 §6.1.4 and §6.1.5: only new data are marked as able to be marked, and a window probe is not.
+                if self.ecn.agreed && to > from && from == self.snd.nxt && !self.window_probe_due {
+                    traffic_class |= ecn::ECT_0;
+                    if self.ecn.announces_reduction() {
+                        header.flags = header.flags | Flags::CWR;
+                    }
+                }
                 if fin {
                     header.flags = header.flags | Flags::FIN;
                 }
@@ -239,6 +249,7 @@ impl ControlBlock {
             Transmission::KeepAlive => header.seq = self.snd.nxt - 1,
             Transmission::Acknowledgment => {}
         }
+        let announces_reduction = header.flags.contains(Flags::CWR) && transmission != Transmission::Syn;
         let length = end - start;
         let size = self.smss() - header.options.sack.space() as u32;
         let slices = self.send_queue.slices(self.offset(start), length as usize);
@@ -249,7 +260,7 @@ impl ControlBlock {
             destination: self.key.remote.ip(),
             protocol: checksum::PROTOCOL,
             hop_limit: environment.configuration.hop_limit,
-            traffic_class: environment.configuration.traffic_class & !0b11,
+            traffic_class,
             dont_fragment: true,
             header: buffer.get_mut(..header_length).unwrap_or_default(),
             checksum_offset: CHECKSUM_OFFSET,
@@ -278,6 +289,9 @@ impl ControlBlock {
             self.acknowledgment_due = AcknowledgmentDue::No;
             self.timers.stop(Timer::DelayedAcknowledgment);
         }
+        if announces_reduction {
+            self.ecn.reduction_was_announced();
+        }
         match transmission {
             Transmission::Syn => {
                 self.syn_due = false;
@@ -292,6 +306,17 @@ impl ControlBlock {
             Transmission::Acknowledgment => {}
         }
         Ok(())
+    }
+
+    /// RFC 3168 §6.1.1: the offer, or the answer to one. §6.1.1.1: not when the first offer was not answered.
+    fn ecn_setup_flags(&self, environment: &Environment<'_>) -> Flags {
+        if self.state == State::SynReceived {
+            if self.ecn.agreed { Flags::ECE } else { Flags::default() }
+        } else if environment.configuration.ecn && !self.syn_retransmitted {
+            Flags::ECE | Flags::CWR
+        } else {
+            Flags::default()
+        }
     }
 
     /// The options of a SYN (RFC 9293 §3.7.1, RFC 7323 §2.2 and §3.2, RFC 2018 §2). In an answer only what was offered.

@@ -33,6 +33,8 @@ pub(crate) struct Acknowledgment {
     pub(crate) duplicate: bool,
     /// Octets that a D-SACK reports.
     pub(crate) dsack: Option<u32>,
+    /// It echoes a congestion mark (RFC 3168 §6.1.2).
+    pub(crate) congestion_echoed: bool,
     /// TSecr, when timestamps are in use.
     pub(crate) echo_reply: Option<u32>,
 }
@@ -119,7 +121,9 @@ impl ControlBlock {
             self.congestion.lost(flight, smss, environment.now);
         }
         // The acknowledgment that ends a recovery does not count: RFC 6582 §3.2 (3) sets cwnd to ssthresh.
-        if advanced > 0 && !was_fast && !self.recovery.is_fast() && self.window_limited {
+        // Nor does one that echoes a congestion mark (RFC 3168 §6.1.2).
+        let may_grow = !was_fast && !self.recovery.is_fast() && !acknowledgment.congestion_echoed;
+        if advanced > 0 && may_grow && self.window_limited {
             let round_ends = self.recovery.round_end.is_none_or(|end| self.snd.una >= end);
             if round_ends {
                 self.recovery.round_end = Some(self.snd.nxt);

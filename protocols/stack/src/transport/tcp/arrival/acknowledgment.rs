@@ -10,7 +10,7 @@ use super::super::options::SackBlock;
 use super::super::recovery::Acknowledgment;
 use super::super::reply::Reset;
 use super::super::retransmission_queue::Delivered;
-use super::super::segment::{Header, Segment};
+use super::super::segment::{Flags, Header, Segment};
 use super::super::state::State;
 use super::super::timers::Timer;
 use super::Verdict;
@@ -68,8 +68,13 @@ impl ControlBlock {
         }
         self.measure_round_trip(environment, header, &delivered, advanced);
         let echo_reply = self.timestamps.and(header.options.timestamps).map(|timestamps| timestamps.echo_reply);
-        let acknowledgment = Acknowledgment { delivered, advanced, duplicate: is_duplicate, dsack, echo_reply };
+        let congestion_echoed = self.ecn.agreed && header.flags.contains(Flags::ECE);
+        let acknowledgment =
+            Acknowledgment { delivered, advanced, duplicate: is_duplicate, dsack, congestion_echoed, echo_reply };
         self.recover(environment, &acknowledgment);
+        if congestion_echoed {
+            self.congestion_is_echoed(environment);
+        }
         if advanced > 0 {
             self.waiting_since = environment.now;
             // RFC 6298 §5.2 and §5.3.

@@ -18,7 +18,7 @@ use super::reply::{Reply, Reset};
 use super::segment::{Flags, Segment};
 use super::sequence::SequenceNumber;
 use super::time_wait::Disposition;
-use super::{Tcp, checksum};
+use super::{Tcp, checksum, ecn};
 use crate::packet::ReceivedPacket;
 use crate::{ClosedReason, ConnectionId, Instant, Payload};
 
@@ -62,12 +62,13 @@ impl Tcp {
             self.counters.bad_checksum += 1;
             return None;
         }
-        let Some(segment) = Segment::parse(packet.payload, packet.segment_size) else {
+        let Some(mut segment) = Segment::parse(packet.payload, packet.segment_size) else {
             self.counters.bad_header += 1;
             return None;
         };
         self.counters.octets_received += segment.text.len() as u64;
-        if packet.traffic_class & 0b11 == 0b11 {
+        if packet.traffic_class & 0b11 == ecn::CONGESTION_EXPERIENCED {
+            segment.congestion_experienced = true;
             self.counters.congestion_experienced += 1;
         }
         let key = FourTuple {
