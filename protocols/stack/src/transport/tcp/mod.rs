@@ -352,9 +352,7 @@ impl Tcp {
         self.counters.time_wait += 1;
         self.time_wait.push_back(self.connections.id(index));
         self.settle(now, index);
-        while self.counters.time_wait as usize > self.configuration.maximum_time_wait
-            || self.time_wait.len() > 2 * self.configuration.maximum_time_wait
-        {
+        while self.counters.time_wait as usize > self.configuration.maximum_time_wait {
             let Some(oldest) = self.time_wait.pop_front() else { break };
             if let Some(oldest) = self.connections.resolve(oldest) {
                 self.counters.time_wait_overflow += 1;
@@ -397,7 +395,14 @@ impl Tcp {
                     listener.row.half_open -= 1;
                 }
             }
-            Some(Connection::TimeWait(_)) => self.counters.time_wait -= 1,
+            Some(Connection::TimeWait(_)) => {
+                self.counters.time_wait -= 1;
+                while let Some(oldest) = self.time_wait.front()
+                    && self.connections.resolve(*oldest).is_none()
+                {
+                    self.time_wait.pop_front();
+                }
+            }
             None => {}
         }
     }

@@ -128,8 +128,11 @@ impl ControlBlock {
         let was_closed = self.snd.wnd == 0;
         self.set_window(header, self.snd.shift);
         if self.snd.wnd == 0 {
-            // MUST-37: as long as the peer answers the probes, the connection stays open.
-            self.waiting_since = environment.now;
+            // MUST-37: as long as the peer answers the probes, the connection stays open. Not when its user has gone, though: its
+            // memory would be the peer's to hold for ever (§3.8.6.1, "resource management concerns").
+            if self.attached {
+                self.waiting_since = environment.now;
+            }
         } else {
             self.timers.stop(Timer::Persist);
             self.window_probe_due = false;
