@@ -1,52 +1,53 @@
 //! TCP (RFC 9293).
 //!
 //! ```text
-//!                               +---------+ ---------\      active OPEN
-//!                               |  CLOSED |            \    -----------
-//!                               +---------+<---------\   \   create TCB
-//!                                 |     ^              \   \  snd SYN
-//!                    passive OPEN |     |   CLOSE        \   \
-//!                    ------------ |     | ----------       \   \
-//!                      create TCB |     | delete TCB         \   \
-//!                                 V     |                      \   \
-//!          rcv RST (note 1)   +---------+            CLOSE    |    \
-//!       -------------------->|  LISTEN |          ---------- |     |
-//!      /                      +---------+          delete TCB |     |
-//!     /           rcv SYN      |     |     SEND              |     |
-//!    /           -----------   |     |    -------            |     V
-//!   +--------+  snd SYN,ACK  /       \   snd SYN          +--------+
-//!   |        |<-----------------           ------------------>|        |
-//!   |  SYN   |                    rcv SYN                     |  SYN   |
-//!   |  RCVD  |<-----------------------------------------------|  SENT  |
-//!   |        |                  snd SYN,ACK                   |        |
-//!   |        |------------------           -------------------|        |
-//!   +--------+   rcv ACK of SYN  \       /  rcv SYN,ACK       +--------+
-//!      |         --------------   |     |   -----------
-//!      |                x         |     |     snd ACK
-//!      |                          V     V
-//!      |  CLOSE                 +---------+
-//!      | -------                |  ESTAB  |
-//!      | snd FIN                +---------+
-//!      |                 CLOSE    |     |    rcv FIN
-//!      V                -------   |     |    -------
-//!   +---------+         snd FIN  /       \   snd ACK         +---------+
-//!   |  FIN    |<----------------          ------------------>|  CLOSE  |
-//!   | WAIT-1  |------------------                            |   WAIT  |
-//!   +---------+          rcv FIN  \                          +---------+
-//!     | rcv ACK of FIN   -------   |                          CLOSE  |
-//!     | --------------   snd ACK   |                         ------- |
-//!     V        x                   V                         snd FIN V
-//!   +---------+               +---------+                    +---------+
-//!   |FINWAIT-2|               | CLOSING |                    | LAST-ACK|
-//!   +---------+               +---------+                    +---------+
-//!     |              rcv ACK of FIN |                 rcv ACK of FIN |
-//!     |  rcv FIN     -------------- |    Timeout=2MSL -------------- |
-//!     |  -------            x       V    ------------        x       V
-//!      \ snd ACK              +---------+delete TCB          +---------+
-//!        -------------------->|TIME-WAIT|------------------->| CLOSED  |
-//!                             +---------+                    +---------+
+//!                             +---------+ ---------\      active OPEN
+//!                             |  CLOSED |            \    -----------
+//!                             +---------+<---------\   \   create TCB
+//!                               |     ^              \   \  snd SYN
+//!                  passive OPEN |     |   CLOSE        \   \
+//!                  ------------ |     | ----------       \   \
+//!                   create TCB  |     | delete TCB         \   \
+//!                               V     |                      \   \
+//!           rcv RST (note 1)  +---------+            CLOSE    |    \
+//!        -------------------->|  LISTEN |          ---------- |     |
+//!       /                     +---------+          delete TCB |     |
+//!      /           rcv SYN      |     |     SEND              |     |
+//!     /           -----------   |     |    -------            |     V
+//! +--------+      snd SYN,ACK  /       \   snd SYN          +--------+
+//! |        |<-----------------           ------------------>|        |
+//! |  SYN   |                    rcv SYN                     |  SYN   |
+//! |  RCVD  |<-----------------------------------------------|  SENT  |
+//! |        |                  snd SYN,ACK                   |        |
+//! |        |------------------           -------------------|        |
+//! +--------+   rcv ACK of SYN  \       /  rcv SYN,ACK       +--------+
+//!    |         --------------   |     |   -----------
+//!    |                x         |     |     snd ACK
+//!    |                          V     V
+//!    |  CLOSE                 +---------+
+//!    | -------                |  ESTAB  |
+//!    | snd FIN                +---------+
+//!    |                 CLOSE    |     |    rcv FIN
+//!    V                -------   |     |    -------
+//! +---------+         snd FIN  /       \   snd ACK         +---------+
+//! |  FIN    |<----------------          ------------------>|  CLOSE  |
+//! | WAIT-1  |------------------                            |   WAIT  |
+//! +---------+          rcv FIN  \                          +---------+
+//!   | rcv ACK of FIN   -------   |                          CLOSE  |
+//!   | --------------   snd ACK   |                         ------- |
+//!   V        x                   V                         snd FIN V
+//! +---------+               +---------+                    +---------+
+//! |FINWAIT-2|               | CLOSING |                    | LAST-ACK|
+//! +---------+               +---------+                    +---------+
+//!   |              rcv ACK of FIN |                 rcv ACK of FIN |
+//!   |  rcv FIN     -------------- |    Timeout=2MSL -------------- |
+//!   |  -------            x       V    ------------        x       V
+//!    \ snd ACK              +---------+delete TCB          +---------+
+//!      -------------------->|TIME-WAIT|------------------->| CLOSED  |
+//!                           +---------+                    +---------+
 //! ```
-//! (RFC 9293 Figure 5.)
+//! (RFC 9293 Figure 5. Its simplifications are in the RFC; two more of ours are noted where they are made: a RST does not end
+//! TIME-WAIT, and FIN-WAIT-2 is bounded once nobody is left to read.)
 //!
 //! A connection that a SYN has opened is a [`half_open::HalfOpen`] in SYN-RECEIVED; from ESTABLISHED on (and from SYN-SENT on
 //! our side) it is a [`control_block::ControlBlock`]; in TIME-WAIT, once its user has let go, a [`time_wait::TimeWait`]. All
@@ -270,6 +271,8 @@ impl Tcp {
                     // Closed in order: its user may still read what came, its sockets are free.
                     None if attached => {
                         block.close();
+                        let connection = self.connections.id(index);
+                        self.events.push_back(Event::Ready { connection });
                         self.connections.release_key(index);
                         self.settle(now, index);
                     }

@@ -58,6 +58,8 @@ impl ControlBlock {
             && self.unsent() > 0
             && environment.now.since(self.sent_at) > self.rto.current()
         {
+            // So is the path's MTU, which may have grown again (RFC 1191 §6.3); the network layer ages what it knows.
+            self.path_mtu = sink.path_mtu(self.key.remote.ip()).min(usize::from(u16::MAX)) as u16;
             self.congestion.restart_after_idle(self.smss());
         }
         for _ in 0..BURST {
