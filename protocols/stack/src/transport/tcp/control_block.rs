@@ -31,9 +31,9 @@ use crate::{Instant, ListenerId};
 pub(crate) const DEFAULT_MSS_IPV4: u16 = 536;
 /// The same for IPv6.
 pub(crate) const DEFAULT_MSS_IPV6: u16 = 1220;
-/// No segment is made smaller than this, whatever a peer or a router asks for. RFC 791 demands 68 octets of every link; a
-/// smaller wish only multiplies work.
-pub(crate) const MINIMUM_MSS: u16 = 68 - 40;
+/// No segment is made smaller than this, whatever a peer or a router asks for: 8 octets of data beside all options (RFC 791
+/// demands 68 octets of every link). A smaller wish only multiplies our work.
+pub(crate) const MINIMUM_MSS: u16 = 68 - 20;
 
 /// Until a segment has been sent and the route is known: Ethernet's.
 pub(crate) const INITIAL_PATH_MTU: u16 = 1500;

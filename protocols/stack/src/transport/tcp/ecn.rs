@@ -52,6 +52,11 @@ impl Ecn {
         self.reduction_to_announce = false;
     }
 
+    /// SND.UNA has advanced: what lies behind must not be mistaken for what lies ahead, half the circle later.
+    pub(crate) fn advanced(&mut self, snd_una: SequenceNumber) {
+        self.reduced_until = self.reduced_until.filter(|until| snd_una < *until);
+    }
+
     /// §6.1.3, at the receiver: an acceptable segment with these flags has come, marked or not.
     pub(crate) fn segment_arrives(&mut self, flags: Flags, marked: bool) {
         if self.agreed {
@@ -68,7 +73,7 @@ impl ControlBlock {
         if self.recovery.is_repairing() {
             return;
         }
-        if self.ecn.reduced_until.is_some_and(|until| self.snd.una < until) {
+        if self.ecn.reduced_until.is_some() {
             return;
         }
         environment.counters.ecn_reductions += 1;

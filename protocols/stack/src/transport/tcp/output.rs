@@ -20,6 +20,9 @@ use crate::{DeviceFull, Instant};
 /// Frames that one connection sends before it is another's turn.
 const BURST: usize = 8;
 
+/// A segment of this size has room for SACK blocks and as much data again.
+const SMALLEST_SEGMENT_WITH_BLOCKS: u32 = 80;
+
 /// What a connection sends next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transmission {
@@ -180,7 +183,8 @@ impl ControlBlock {
     /// The SACK blocks of the next segment: RFC 2883 §4 wants the duplicate first.
     fn sack_blocks(&self) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        if !self.sack_permitted {
+        // Where segments are tiny, blocks would leave no room for data.
+        if !self.sack_permitted || self.smss() < SMALLEST_SEGMENT_WITH_BLOCKS {
             return blocks;
         }
         let mut count = maximum_sack_blocks(self.timestamps.is_some());

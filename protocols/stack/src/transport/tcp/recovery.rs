@@ -91,6 +91,7 @@ impl ControlBlock {
             self.recovery.duplicates = (self.recovery.duplicates + 1).min(most);
         }
         if advanced > 0 {
+            self.recovery.round_end = self.recovery.round_end.filter(|end| self.snd.una < *end);
             self.leave_recovery_at_point();
             if !self.sack_permitted {
                 self.partial_acknowledgment(advanced, smss);
@@ -124,7 +125,7 @@ impl ControlBlock {
         // Nor does one that echoes a congestion mark (RFC 3168 §6.1.2).
         let may_grow = !was_fast && !self.recovery.is_fast() && !acknowledgment.congestion_echoed;
         if advanced > 0 && may_grow && self.window_limited {
-            let round_ends = self.recovery.round_end.is_none_or(|end| self.snd.una >= end);
+            let round_ends = self.recovery.round_end.is_none();
             if round_ends {
                 self.recovery.round_end = Some(self.snd.nxt);
             }

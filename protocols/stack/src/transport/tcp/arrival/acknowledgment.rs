@@ -56,6 +56,7 @@ impl ControlBlock {
             self.snd.una = ack;
             // Numbers that lie behind must not be mistaken for such ahead, half the circle later.
             self.snd.small_end = self.snd.small_end.max(ack);
+            self.ecn.advanced(ack);
         }
         let dsack = if self.sack_permitted { self.take_sack_blocks(environment, header, &mut delivered) } else { None };
         // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated. If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and
