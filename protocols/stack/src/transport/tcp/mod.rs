@@ -1,52 +1,53 @@
 //! TCP (RFC 9293).
 //!
 //! ```text
-//!                               +---------+ ---------\      active OPEN
-//!                               |  CLOSED |            \    -----------
-//!                               +---------+<---------\   \   create TCB
-//!                                 |     ^              \   \  snd SYN
-//!                    passive OPEN |     |   CLOSE        \   \
-//!                    ------------ |     | ----------       \   \
-//!                      create TCB |     | delete TCB         \   \
-//!                                 V     |                      \   \
-//!          rcv RST (note 1)   +---------+            CLOSE    |    \
-//!       -------------------->|  LISTEN |          ---------- |     |
-//!      /                      +---------+          delete TCB |     |
-//!     /           rcv SYN      |     |     SEND              |     |
-//!    /           -----------   |     |    -------            |     V
-//!   +--------+  snd SYN,ACK  /       \   snd SYN          +--------+
-//!   |        |<-----------------           ------------------>|        |
-//!   |  SYN   |                    rcv SYN                     |  SYN   |
-//!   |  RCVD  |<-----------------------------------------------|  SENT  |
-//!   |        |                  snd SYN,ACK                   |        |
-//!   |        |------------------           -------------------|        |
-//!   +--------+   rcv ACK of SYN  \       /  rcv SYN,ACK       +--------+
-//!      |         --------------   |     |   -----------
-//!      |                x         |     |     snd ACK
-//!      |                          V     V
-//!      |  CLOSE                 +---------+
-//!      | -------                |  ESTAB  |
-//!      | snd FIN                +---------+
-//!      |                 CLOSE    |     |    rcv FIN
-//!      V                -------   |     |    -------
-//!   +---------+         snd FIN  /       \   snd ACK         +---------+
-//!   |  FIN    |<----------------          ------------------>|  CLOSE  |
-//!   | WAIT-1  |------------------                            |   WAIT  |
-//!   +---------+          rcv FIN  \                          +---------+
-//!     | rcv ACK of FIN   -------   |                          CLOSE  |
-//!     | --------------   snd ACK   |                         ------- |
-//!     V        x                   V                         snd FIN V
-//!   +---------+               +---------+                    +---------+
-//!   |FINWAIT-2|               | CLOSING |                    | LAST-ACK|
-//!   +---------+               +---------+                    +---------+
-//!     |              rcv ACK of FIN |                 rcv ACK of FIN |
-//!     |  rcv FIN     -------------- |    Timeout=2MSL -------------- |
-//!     |  -------            x       V    ------------        x       V
-//!      \ snd ACK              +---------+delete TCB          +---------+
-//!        -------------------->|TIME-WAIT|------------------->| CLOSED  |
-//!                             +---------+                    +---------+
+//!                             +---------+ ---------\      active OPEN
+//!                             |  CLOSED |            \    -----------
+//!                             +---------+<---------\   \   create TCB
+//!                               |     ^              \   \  snd SYN
+//!                  passive OPEN |     |   CLOSE        \   \
+//!                  ------------ |     | ----------       \   \
+//!                   create TCB  |     | delete TCB         \   \
+//!                               V     |                      \   \
+//!           rcv RST (note 1)  +---------+            CLOSE    |    \
+//!        -------------------->|  LISTEN |          ---------- |     |
+//!       /                     +---------+          delete TCB |     |
+//!      /           rcv SYN      |     |     SEND              |     |
+//!     /           -----------   |     |    -------            |     V
+//! +--------+      snd SYN,ACK  /       \   snd SYN          +--------+
+//! |        |<-----------------           ------------------>|        |
+//! |  SYN   |                    rcv SYN                     |  SYN   |
+//! |  RCVD  |<-----------------------------------------------|  SENT  |
+//! |        |                  snd SYN,ACK                   |        |
+//! |        |------------------           -------------------|        |
+//! +--------+   rcv ACK of SYN  \       /  rcv SYN,ACK       +--------+
+//!    |         --------------   |     |   -----------
+//!    |                x         |     |     snd ACK
+//!    |                          V     V
+//!    |  CLOSE                 +---------+
+//!    | -------                |  ESTAB  |
+//!    | snd FIN                +---------+
+//!    |                 CLOSE    |     |    rcv FIN
+//!    V                -------   |     |    -------
+//! +---------+         snd FIN  /       \   snd ACK         +---------+
+//! |  FIN    |<----------------          ------------------>|  CLOSE  |
+//! | WAIT-1  |------------------                            |   WAIT  |
+//! +---------+          rcv FIN  \                          +---------+
+//!   | rcv ACK of FIN   -------   |                          CLOSE  |
+//!   | --------------   snd ACK   |                         ------- |
+//!   V        x                   V                         snd FIN V
+//! +---------+               +---------+                    +---------+
+//! |FINWAIT-2|               | CLOSING |                    | LAST-ACK|
+//! +---------+               +---------+                    +---------+
+//!   |              rcv ACK of FIN |                 rcv ACK of FIN |
+//!   |  rcv FIN     -------------- |    Timeout=2MSL -------------- |
+//!   |  -------            x       V    ------------        x       V
+//!    \ snd ACK              +---------+delete TCB          +---------+
+//!      -------------------->|TIME-WAIT|------------------->| CLOSED  |
+//!                           +---------+                    +---------+
 //! ```
-//! (RFC 9293 Figure 5.)
+//! (RFC 9293 Figure 5. Its simplifications are in the RFC; two more of ours are noted where they are made: a RST does not end
+//! TIME-WAIT, and FIN-WAIT-2 is bounded once nobody is left to read.)
 //!
 //! A connection that a SYN has opened is a [`half_open::HalfOpen`] in SYN-RECEIVED; from ESTABLISHED on (and from SYN-SENT on
 //! our side) it is a [`control_block::ControlBlock`]; in TIME-WAIT, once its user has let go, a [`time_wait::TimeWait`]. All
@@ -64,6 +65,7 @@ mod congestion;
 mod connections;
 mod control_block;
 mod counters;
+mod ecn;
 mod four_tuple;
 mod half_open;
 mod icmp_errors;
@@ -71,6 +73,7 @@ mod listener;
 mod open;
 mod options;
 mod output;
+mod prr;
 mod rack;
 mod reassembly;
 mod receive_queue;
@@ -86,10 +89,12 @@ mod send_queue;
 mod sequence;
 mod state;
 mod stream;
+mod syn_cookies;
 mod time_outs;
 mod time_wait;
 mod timer_wheel;
 mod timers;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -105,7 +110,7 @@ use self::listener::Listeners;
 pub use self::listener::{ListenError, ListenOptions, ListenerRow};
 pub use self::open::ConnectError;
 use self::output::Turn;
-use self::reply::Replies;
+use self::reply::{Replies, Reply};
 pub use self::rows::{ConnectionDetail, ConnectionRow};
 use self::secrets::Secrets;
 pub use self::state::State;
@@ -130,6 +135,8 @@ pub(crate) struct Tcp {
     /// Segments to send that belong to no connection.
     replies: Replies,
     events: VecDeque<Event>,
+    /// Until then an acknowledgment that comes to a listener may hold a SYN cookie.
+    cookies_until: Instant,
     /// Connections in TIME-WAIT, the oldest first, by name: it may have gone already.
     time_wait: VecDeque<crate::ConnectionId>,
 }
@@ -148,13 +155,9 @@ impl Tcp {
             ready: VecDeque::new(),
             replies: Replies::default(),
             events: VecDeque::new(),
+            cookies_until: now,
             time_wait: VecDeque::new(),
         }
-    }
-
-    /// Replaces the configuration. Connections that exist keep what they have agreed on.
-    pub(crate) fn configure(&mut self, configuration: Configuration) {
-        self.configuration = configuration;
     }
 
     /// The counters.
@@ -253,7 +256,7 @@ impl Tcp {
             }
             Verdict::Closed { reason, reset } => {
                 if let Some(reset) = reset {
-                    self.replies.push(reset, &mut self.counters);
+                    self.replies.push(Reply::Reset(reset), &mut self.counters);
                 }
                 let block = self.connections.block_mut(index)?;
                 if !block.state.is_synchronized() && block.state != State::Closed {
@@ -268,6 +271,8 @@ impl Tcp {
                     // Closed in order: its user may still read what came, its sockets are free.
                     None if attached => {
                         block.close();
+                        let connection = self.connections.id(index);
+                        self.events.push_back(Event::Ready { connection });
                         self.connections.release_key(index);
                         self.settle(now, index);
                     }
@@ -302,7 +307,7 @@ impl Tcp {
         self.counters.memory_in_use = self.counters.memory_in_use + memory as u64 - block.memory as u64;
         block.memory = memory;
         if let Some(reset) = block.stray_reset.take() {
-            self.replies.push(reset, &mut self.counters);
+            self.replies.push(Reply::Reset(reset), &mut self.counters);
         }
         if !block.attached {
             match block.state {
@@ -350,9 +355,7 @@ impl Tcp {
         self.counters.time_wait += 1;
         self.time_wait.push_back(self.connections.id(index));
         self.settle(now, index);
-        while self.counters.time_wait as usize > self.configuration.maximum_time_wait
-            || self.time_wait.len() > 2 * self.configuration.maximum_time_wait
-        {
+        while self.counters.time_wait as usize > self.configuration.maximum_time_wait {
             let Some(oldest) = self.time_wait.pop_front() else { break };
             if let Some(oldest) = self.connections.resolve(oldest) {
                 self.counters.time_wait_overflow += 1;
@@ -395,7 +398,14 @@ impl Tcp {
                     listener.row.half_open -= 1;
                 }
             }
-            Some(Connection::TimeWait(_)) => self.counters.time_wait -= 1,
+            Some(Connection::TimeWait(_)) => {
+                self.counters.time_wait -= 1;
+                while let Some(oldest) = self.time_wait.front()
+                    && self.connections.resolve(*oldest).is_none()
+                {
+                    self.time_wait.pop_front();
+                }
+            }
             None => {}
         }
     }
