@@ -8,6 +8,7 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
@@ -115,6 +116,8 @@ pub(crate) struct OpenFile {
     file: OwnedFd,
     stamp: Stamp,
     in_memory: bool,
+    /// The file system cannot tell whether a read would block.
+    always_blocks: AtomicBool,
 }
 
 /// What came of a read that must not block.
@@ -142,12 +145,18 @@ impl OpenFile {
     /// Reads what is in the page cache.
     pub(crate) fn read_now(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> ReadNow {
         let flags = if self.in_memory { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT };
+        if self.always_blocks.load(Ordering::Relaxed) {
+            return ReadNow::WouldBlock;
+        }
         loop {
             return match rustix::io::preadv2(&self.file, buffers, offset, flags) {
                 Ok(count) => ReadNow::Bytes(count),
                 Err(Errno::INTR) => continue,
-                // Some file systems cannot tell whether they would block.
-                Err(Errno::AGAIN | Errno::OPNOTSUPP) => ReadNow::WouldBlock,
+                Err(Errno::AGAIN) => ReadNow::WouldBlock,
+                Err(Errno::OPNOTSUPP) => {
+                    self.always_blocks.store(true, Ordering::Relaxed);
+                    ReadNow::WouldBlock
+                }
                 Err(error) => ReadNow::Failed(error),
             };
         }
@@ -187,7 +196,7 @@ pub(crate) fn open(root: &Root, name: &Name) -> Result<OpenFile, FileError> {
         return Err(FileError::NotRegular);
     }
     let in_memory = rustix::fs::fstatfs(&file).is_ok_and(|system| IN_MEMORY.contains(&system.f_type));
-    Ok(OpenFile { file, stamp: Stamp::of(&status), in_memory })
+    Ok(OpenFile { file, stamp: Stamp::of(&status), in_memory, always_blocks: AtomicBool::new(false) })
 }
 
 /// Opens the root directory; blocks.
@@ -285,6 +294,20 @@ impl Cache {
         self.files.insert(name, Cached { file: Arc::clone(&file), checked: now, used: now });
         self.purge_at.get_or_insert(now + KEPT_FOR);
         file
+    }
+
+    /// Has every file in the cache read by jobs alone.
+    #[cfg(test)]
+    pub(crate) fn always_block(&self) {
+        for cached in self.files.values() {
+            cached.file.always_blocks.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// How many files are open.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
     }
 
     /// Forgets a name that no longer leads to a file.

@@ -167,7 +167,8 @@ impl Metrics {
     /// A transfer has ended after so many seconds.
     pub(crate) fn ended(&self, direction: Direction, outcome: Outcome, bytes: u64, seconds: f64) {
         let counters = self.of(direction);
-        if let Some((_, counter)) = Outcome::ALL.iter().zip(&counters.outcomes).find(|((known, _), _)| *known == outcome)
+        if let Some((_, counter)) =
+            Outcome::ALL.iter().zip(&counters.outcomes).find(|((known, _), _)| *known == outcome)
         {
             counter.inc();
         }

@@ -79,7 +79,16 @@ pub(crate) struct Agreement {
     /// The size that the client announced of a file that it writes, in bytes.
     pub(crate) announced: Option<u64>,
     /// What is acknowledged, in the client's order and spelling.
-    acknowledged: SmallVec<[(Kind, SmallVec<[u8; 12]>, u64); 4]>,
+    acknowledged: SmallVec<[Granted; 4]>,
+}
+
+/// An option that is acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Granted {
+    kind: Kind,
+    /// As the client spelled it.
+    name: SmallVec<[u8; 12]>,
+    value: u64,
 }
 
 impl Agreement {
@@ -110,7 +119,7 @@ impl Agreement {
         }
         for (kind, name, value) in understood {
             if let Some(value) = agreement.take(kind, value, request, offer) {
-                agreement.acknowledged.push((kind, SmallVec::from_slice(name), value));
+                agreement.acknowledged.push(Granted { kind, name: SmallVec::from_slice(name), value });
             }
         }
         Ok(agreement)
@@ -153,9 +162,9 @@ impl Agreement {
             return None;
         }
         let mut packet = packet::option_acknowledgment();
-        for (kind, name, value) in &self.acknowledged {
-            let value = size.filter(|_| *kind == Kind::TransferSize).unwrap_or(*value);
-            packet::push_option(&mut packet, name, value);
+        for granted in &self.acknowledged {
+            let value = size.filter(|_| granted.kind == Kind::TransferSize).unwrap_or(granted.value);
+            packet::push_option(&mut packet, &granted.name, value);
         }
         Some(packet)
     }
@@ -173,7 +182,8 @@ mod tests {
 
     use super::*;
 
-    const OFFER: Offer<'_> = Offer { block_size: 1468, window_size: 64, window_bytes: 1 << 20, count: 16, refused: &[] };
+    const OFFER: Offer<'_> =
+        Offer { block_size: 1468, window_size: 64, window_bytes: 1 << 20, count: 16, refused: &[] };
 
     fn reach(direction: Direction, options: &[(&str, &str)], offer: Offer<'_>) -> Result<Agreement, OptionError> {
         let options = options.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
@@ -196,7 +206,10 @@ mod tests {
 
     #[test]
     fn the_clients_order_and_spelling_come_back() {
-        assert_eq!(oack(&[("TSize", "0"), ("multicast", ""), ("BLKSIZE", "8")]).unwrap(), "TSize\x0099\0BLKSIZE\x008\0");
+        assert_eq!(
+            oack(&[("TSize", "0"), ("multicast", ""), ("BLKSIZE", "8")]).unwrap(),
+            "TSize\x0099\0BLKSIZE\x008\0"
+        );
     }
 
     #[test]

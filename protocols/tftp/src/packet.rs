@@ -39,7 +39,7 @@ pub(crate) struct Request<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) mode: &'a [u8],
     /// Names and values in the order in which they came.
-    pub(crate) options: SmallVec<[(&'a [u8], &'a [u8]); 8]>,
+    pub(crate) options: SmallVec<[(&'a [u8], &'a [u8]); 4]>,
 }
 
 /// Which way a file goes, seen from the client.
@@ -67,6 +67,11 @@ pub(crate) enum Malformed {
     Packet,
     /// It is a request whose fields do not end (RFC 1350 §5).
     Request,
+}
+
+/// Whether a packet is an RRQ or WRQ, of whatever length.
+pub(crate) fn is_request(payload: &[u8]) -> bool {
+    matches!(number(payload), Some((READ_REQUEST | WRITE_REQUEST, _)))
 }
 
 impl<'a> Packet<'a> {
@@ -189,7 +194,9 @@ mod tests {
 
     #[test]
     fn fields_that_do_not_end() {
-        for wrong in [&b"\0\x01"[..], b"\0\x01f", b"\0\x01f\0octet", b"\0\x01f\0octet\0blksize\0", b"\0\x02f\0o\0b\x008"] {
+        for wrong in
+            [&b"\0\x01"[..], b"\0\x01f", b"\0\x01f\0octet", b"\0\x01f\0octet\0blksize\0", b"\0\x02f\0o\0b\x008"]
+        {
             assert_eq!(Packet::parse(wrong), Err(Malformed::Request), "{wrong:?}");
         }
         for wrong in [&b""[..], b"\0", b"\0\x03\0", b"\0\x04\0", b"\0\x05\0", b"\0\0", b"\0\x07\0\0"] {

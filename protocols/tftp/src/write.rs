@@ -58,11 +58,6 @@ impl Receiving {
         self.received - self.acknowledged >= self.window_size
     }
 
-    /// How many blocks have come.
-    pub(crate) const fn received(&self) -> u64 {
-        self.received
-    }
-
     /// Acknowledges what has come: the number for the ACK.
     pub(crate) fn acknowledge(&mut self) -> u16 {
         self.acknowledged = self.received;

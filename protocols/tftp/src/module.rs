@@ -1,0 +1,155 @@
+//! The module: what the daemon sees of this crate.
+//!
+//! Responsible for checking the configuration and for building the service from it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tapster_service::configuration::endpoints;
+use tapster_service::{
+    DatagramBinding, Endpoint, Module, PathElement, Port, Preparation, Problem, Service, Severity, Transport,
+};
+
+use crate::configuration::{Configuration, Limits};
+use crate::files::{Root, open_root};
+use crate::metrics::Metrics;
+use crate::options::Kind;
+use crate::service::{Server, Settings};
+
+/// The standard port (RFC 1350 §4).
+const PORT: u16 = 69;
+
+/// A TFTP server: the section `[services.tftp]`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tftp;
+
+impl Module for Tftp {
+    type Configuration = Configuration;
+    type Metrics = Metrics;
+
+    fn name(&self) -> &'static str {
+        "tftp"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[Port { transport: Transport::Udp, number: PORT }]
+    }
+
+    fn metrics(&self, registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        Metrics::register(registry)
+    }
+
+    fn prepare(
+        &self,
+        configuration: Configuration,
+        metrics: &Metrics,
+        preparation: &mut Preparation<'_>,
+    ) -> Option<Service> {
+        let (endpoints, server, summary) = build(configuration, metrics, preparation)?;
+        let binding = DatagramBinding { endpoints, service: Box::new(server) };
+        Some(Service { streams: Vec::new(), datagrams: vec![binding], summary: vec![summary] })
+    }
+}
+
+/// Checks a configuration and builds the server from it: where it listens, and what it serves in one line.
+pub(crate) fn build(
+    configuration: Configuration,
+    metrics: &Metrics,
+    preparation: &mut Preparation<'_>,
+) -> Option<(Vec<Endpoint>, Server, String)> {
+    let path = preparation.resolve(&configuration.root);
+    check_root(&path, configuration.writable, preparation);
+    check_limits(&configuration.limits, preparation);
+    if configuration.overwrite && !configuration.writable {
+        let problem = Problem::error([PathElement::from("overwrite")], "overwrite has no effect without writable");
+        preparation.report(problem.as_warning().with_help("set writable = true as well"));
+    }
+    let refused = refused_options(&configuration.refuse_options, preparation);
+    if preparation.failed() {
+        return None;
+    }
+    let endpoints = endpoints(&configuration.listen, PORT);
+    let access = match (configuration.writable, configuration.overwrite) {
+        (false, _) => "read-only",
+        (true, false) => "new files may be written",
+        (true, true) => "files may be written and replaced",
+    };
+    let summary = format!("root {}, {access}", path.display());
+    let settings = Settings {
+        root: Root { path, case_insensitive: configuration.case_insensitive },
+        writable: configuration.writable,
+        overwrite: configuration.overwrite,
+        backslashes: configuration.backslashes,
+        single_port: configuration.single_port,
+        refused,
+        rollover: configuration.rollover,
+        limits: configuration.limits,
+        ports: endpoints.iter().map(|endpoint| endpoint.port).collect(),
+        addresses: preparation.addresses.to_vec(),
+    };
+    Some((endpoints, Server::new(settings, metrics.clone()), summary))
+}
+
+/// The root must be there and can be read, and written where clients may.
+fn check_root(path: &Path, writable: bool, preparation: &mut Preparation<'_>) {
+    let key = || [PathElement::from("root")];
+    if let Err(error) = open_root(path) {
+        let message = format!("the directory {} cannot be served: {}", path.display(), std::io::Error::from(error));
+        preparation.report(Problem::error(key(), message));
+        return;
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    if writable && let Err(error) = rustix::fs::access(path, access) {
+        let message = format!("{} cannot be written to: {}", path.display(), std::io::Error::from(error));
+        // A warning: the daemon may run as another user than the one who checks.
+        preparation.report(Problem { severity: Severity::Warning, ..Problem::error(key(), message) });
+    }
+}
+
+fn refused_options(names: &[String], preparation: &mut Preparation<'_>) -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        match Kind::of(name.as_bytes()) {
+            Some(kind) => kinds.push(kind),
+            None => {
+                let key = [PathElement::from("refuse_options"), index.into()];
+                let known = Kind::names().collect::<Vec<_>>().join(", ");
+                let problem = Problem::error(key, format!("{name:?} is not an option that this server knows"));
+                preparation.report(problem.with_help(format!("known options: {known}")));
+            }
+        }
+    }
+    kinds
+}
+
+fn check_limits(limits: &Limits, preparation: &mut Preparation<'_>) {
+    let mut report = |key: &str, right: bool, allowed: &str| {
+        if !right {
+            let message = format!("{key} must be {allowed}");
+            preparation.report(Problem::error([PathElement::from("limits"), key.into()], message));
+        }
+    };
+    report("transfers", limits.transfers > 0, "at least 1");
+    report("transfers_per_client", limits.transfers_per_client > 0, "at least 1");
+    report("request_size", (64..=65_507).contains(&limits.request_size), "from 64 to 65507 bytes");
+    report("options", (1..=64).contains(&limits.options), "from 1 to 64");
+    let block_sizes = limits.block_size.is_none_or(|size| (512..=65_464).contains(&size));
+    report("block_size", block_sizes, "from 512 to 65464 bytes");
+    report("window_size", (1..=32_768).contains(&limits.window_size), "from 1 to 32768 blocks");
+    report("retransmissions", (1..=100).contains(&limits.retransmissions), "from 1 to 100");
+    let allowed = Duration::from_millis(10)..=Duration::from_secs(3600);
+    for (key, timeout) in [
+        ("initial_timeout", limits.initial_timeout),
+        ("minimum_timeout", limits.minimum_timeout),
+        ("maximum_timeout", limits.maximum_timeout),
+        ("idle_timeout", limits.idle_timeout),
+    ] {
+        report(key, allowed.contains(&timeout), "from 10ms to 1h");
+    }
+    report("minimum_timeout", limits.minimum_timeout <= limits.maximum_timeout, "no more than maximum_timeout");
+    report("initial_timeout", limits.initial_timeout <= limits.maximum_timeout, "no more than maximum_timeout");
+}
+
+#[cfg(test)]
+mod tests;
