@@ -23,8 +23,9 @@ const PIECE: usize = 64 * 1024;
 /// How much may wait behind a job before the client is held back, in bytes. One more window can come then.
 const WAITING: usize = 256 * 1024;
 
-/// How long an upload that is complete can be found at least, for a client that missed the last ACK.
-const DALLY: Duration = Duration::from_secs(1);
+/// How long an upload that is complete can be found at least, for a client that missed the last ACK. Many clients send
+/// again after five seconds.
+const DALLY: Duration = Duration::from_secs(6);
 
 /// A piece that a job has written: the buffer, to be used again.
 type Written = (Arc<Vec<u8>>, Result<(), FileError>);
