@@ -180,7 +180,7 @@ fn requests_that_are_refused() {
     assert_eq!(request(b"\0\x01f\0octet"), 4);
     assert_eq!(request(&[READ, &[b'x'; 512]].concat()), 4);
     assert_eq!(request(b"\0\x01f\0octet\0blksize\x008\0blksize\x009\0"), 8);
-    let options: Vec<u8> = (b'a'..b'z').flat_map(|name| [name, 0, b'1', 0]).collect();
+    let options: Vec<u8> = (b'a'..=b'z').flat_map(|name| [name, 0, b'1', 0]).collect();
     assert_eq!(request(&[READ, &options].concat()), 8);
     for reason in ["not_found", "name", "access", "read_only", "mode", "malformed", "request_size", "options"] {
         assert!(lab.refused(reason) > 0, "{reason}");
