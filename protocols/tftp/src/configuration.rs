@@ -10,6 +10,8 @@ use serde::Deserialize;
 use tapster_service::configuration::ListenAddress;
 
 use crate::block::Rollover;
+use crate::fault::FaultRule;
+use crate::generated::GeneratedFile;
 
 /// `[services.tftp]`: a TFTP server (RFC 1350, RFC 2347, RFC 2348, RFC 2349, RFC 7440).
 #[derive(Clone, Debug, Deserialize)]
@@ -17,7 +19,9 @@ use crate::block::Rollover;
 pub struct Configuration {
     /// Where to listen. Empty: every own address, port 69.
     pub listen: Vec<ListenAddress>,
-    /// The directory that names are relative to, itself relative to the configuration file.
+    /// The directory that names are relative to, itself relative to the configuration file. With `{mac}` (the client's
+    /// hardware address, as `02-54-41-50-53-02`) or `{ip}` in a component, each client has a directory for itself;
+    /// where that does not exist, what is written before this component is the client's root.
     pub root: PathBuf,
     /// Whether clients may write files (WRQ). What they write can be read by anyone.
     pub writable: bool,
@@ -34,6 +38,10 @@ pub struct Configuration {
     pub refuse_options: Vec<String>,
     /// The block number that follows 65,535: 0 or 1.
     pub rollover: Rollover,
+    /// Files that are made from a text when they are asked for.
+    pub generated: Vec<GeneratedFile>,
+    /// Faults on purpose, for those who test a client. Off unless there are some.
+    pub faults: Vec<FaultRule>,
     /// Time-outs and limits.
     pub limits: Limits,
 }
@@ -50,6 +58,8 @@ impl Default for Configuration {
             single_port: false,
             refuse_options: Vec::new(),
             rollover: Rollover::Zero,
+            generated: Vec::new(),
+            faults: Vec::new(),
             limits: Limits::default(),
         }
     }

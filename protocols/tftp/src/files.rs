@@ -34,8 +34,19 @@ const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 #[derive(Clone, Debug)]
 pub(crate) struct Root {
     pub(crate) path: PathBuf,
+    /// A directory beneath it that a client has for itself, with placeholders. Where it does not exist, and for clients
+    /// whose hardware address is not known, `path` counts.
+    pub(crate) of_client: Option<String>,
     /// Whether a name may be written in another case.
     pub(crate) case_insensitive: bool,
+}
+
+/// What a client asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wanted {
+    /// The client's own directory beneath the root.
+    pub(crate) directory: Option<Box<str>>,
+    pub(crate) name: Name,
 }
 
 /// Why a file cannot be read or written.
@@ -112,7 +123,16 @@ impl Stamp {
 
 /// A file open for reading.
 #[derive(Debug)]
-pub(crate) struct OpenFile {
+pub(crate) enum OpenFile {
+    /// One on the disk.
+    Disk(DiskFile),
+    /// One that was made for this client.
+    Generated(Box<[u8]>),
+}
+
+/// A file on the disk.
+#[derive(Debug)]
+pub(crate) struct DiskFile {
     file: OwnedFd,
     stamp: Stamp,
     in_memory: bool,
@@ -133,17 +153,59 @@ pub(crate) enum ReadNow {
 
 impl OpenFile {
     /// Its size when it was opened, in bytes.
-    pub(crate) const fn size(&self) -> u64 {
-        self.stamp.size
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::Disk(file) => file.stamp.size,
+            Self::Generated(content) => content.len() as u64,
+        }
     }
 
+    /// Reads what is in memory.
+    pub(crate) fn read_now(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> ReadNow {
+        match self {
+            Self::Disk(file) => file.read_now(buffers, offset),
+            Self::Generated(content) => ReadNow::Bytes(copy(content, buffers, offset)),
+        }
+    }
+
+    /// Reads up to `length` bytes; blocks.
+    pub(crate) fn read_blocking(&self, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
+        match self {
+            Self::Disk(file) => file.read_blocking(offset, length),
+            Self::Generated(content) => {
+                let mut data = vec![0; length];
+                let count = copy(content, &mut [IoSliceMut::new(&mut data)], offset);
+                data.truncate(count);
+                Ok(data)
+            }
+        }
+    }
+}
+
+/// Copies from an offset of `content` what fits into the buffers, as `preadv` does.
+fn copy(content: &[u8], buffers: &mut [IoSliceMut<'_>], offset: u64) -> usize {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+    let mut rest = content.get(start..).unwrap_or_default();
+    let mut copied = 0;
+    for buffer in buffers {
+        let (now, later) = rest.split_at(buffer.len().min(rest.len()));
+        if let Some(place) = buffer.get_mut(..now.len()) {
+            place.copy_from_slice(now);
+        }
+        copied += now.len();
+        rest = later;
+    }
+    copied
+}
+
+impl DiskFile {
     /// Whether it is still as it was when it was opened, and has not been renamed or removed.
     fn unchanged(&self) -> bool {
         rustix::fs::fstat(&self.file).is_ok_and(|status| status.st_nlink > 0 && Stamp::of(&status) == self.stamp)
     }
 
     /// Reads what is in the page cache.
-    pub(crate) fn read_now(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> ReadNow {
+    fn read_now(&self, buffers: &mut [IoSliceMut<'_>], offset: u64) -> ReadNow {
         let flags = if self.in_memory { ReadWriteFlags::empty() } else { ReadWriteFlags::NOWAIT };
         if self.always_blocks.load(Ordering::Relaxed) {
             return ReadNow::WouldBlock;
@@ -162,8 +224,7 @@ impl OpenFile {
         }
     }
 
-    /// Reads up to `length` bytes; blocks.
-    pub(crate) fn read_blocking(&self, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
+    fn read_blocking(&self, offset: u64, length: usize) -> Result<Vec<u8>, Errno> {
         let mut data = vec![0; length];
         let mut filled = 0;
         while let Some(rest) = data.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -180,8 +241,8 @@ impl OpenFile {
 }
 
 /// Opens a file; blocks.
-pub(crate) fn open(root: &Root, name: &Name) -> Result<OpenFile, FileError> {
-    let directory = open_root(&root.path)?;
+pub(crate) fn open(root: &Root, wanted: &Wanted) -> Result<DiskFile, FileError> {
+    let (directory, name) = (open_directory(root, wanted)?, &wanted.name);
     // O_NONBLOCK: opening a FIFO must not wait for its other end.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK;
     let file = match open_beneath(&directory, name.as_bytes(), flags) {
@@ -196,7 +257,17 @@ pub(crate) fn open(root: &Root, name: &Name) -> Result<OpenFile, FileError> {
         return Err(FileError::NotRegular);
     }
     let in_memory = rustix::fs::fstatfs(&file).is_ok_and(|system| IN_MEMORY.contains(&system.f_type));
-    Ok(OpenFile { file, stamp: Stamp::of(&status), in_memory, always_blocks: AtomicBool::new(false) })
+    Ok(DiskFile { file, stamp: Stamp::of(&status), in_memory, always_blocks: AtomicBool::new(false) })
+}
+
+/// Opens the directory that a client's names are relative to; blocks.
+pub(crate) fn open_directory(root: &Root, wanted: &Wanted) -> Result<OwnedFd, Errno> {
+    let top = open_root(&root.path)?;
+    let Some(own) = &wanted.directory else { return Ok(top) };
+    match open_beneath(&top, own.as_bytes(), OFlags::RDONLY | OFlags::DIRECTORY) {
+        Err(Errno::NOENT) => Ok(top),
+        other => other,
+    }
 }
 
 /// Opens the root directory; blocks.
@@ -244,10 +315,10 @@ fn find_in_any_case(root: &OwnedFd, name: &Name) -> Result<Vec<u8>, FileError> {
     Ok(path)
 }
 
-/// Files kept open, by name.
+/// Files kept open, by what leads to them.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    files: HashMap<Name, Cached, foldhash::quality::RandomState>,
+    files: HashMap<Wanted, Cached, foldhash::quality::RandomState>,
     capacity: usize,
     purge_at: Option<Instant>,
 }
@@ -255,6 +326,7 @@ pub(crate) struct Cache {
 #[derive(Debug)]
 struct Cached {
     file: Arc<OpenFile>,
+    stamp: Stamp,
     checked: Instant,
     used: Instant,
 }
@@ -265,10 +337,11 @@ impl Cache {
         Self { files: HashMap::default(), capacity, purge_at: None }
     }
 
-    /// The file of this name, if it is open and as it was.
-    pub(crate) fn get(&mut self, name: &Name, now: Instant) -> Option<Arc<OpenFile>> {
-        let cached = self.files.get_mut(name)?;
-        if now < cached.checked + TRUSTED_FOR && cached.file.unchanged() {
+    /// The file that is wanted, if it is open and as it was.
+    pub(crate) fn get(&mut self, wanted: &Wanted, now: Instant) -> Option<Arc<OpenFile>> {
+        let cached = self.files.get_mut(wanted)?;
+        let OpenFile::Disk(file) = &*cached.file else { return None };
+        if now < cached.checked + TRUSTED_FOR && file.unchanged() {
             cached.used = now;
             return Some(Arc::clone(&cached.file));
         }
@@ -276,22 +349,23 @@ impl Cache {
     }
 
     /// Keeps a file that has just been opened. Returns the one to use: the one kept already, if it is the same.
-    pub(crate) fn insert(&mut self, name: Name, file: OpenFile, now: Instant) -> Arc<OpenFile> {
-        if let Some(cached) = self.files.get_mut(&name)
-            && cached.file.stamp == file.stamp
+    pub(crate) fn insert(&mut self, wanted: Wanted, file: DiskFile, now: Instant) -> Arc<OpenFile> {
+        if let Some(cached) = self.files.get_mut(&wanted)
+            && cached.stamp == file.stamp
         {
             (cached.checked, cached.used) = (now, now);
             return Arc::clone(&cached.file);
         }
-        let file = Arc::new(file);
+        let stamp = file.stamp;
+        let file = Arc::new(OpenFile::Disk(file));
         if self.capacity == 0 {
             return file;
         }
-        if self.files.len() >= self.capacity && !self.files.contains_key(&name) {
-            let oldest = self.files.iter().min_by_key(|(_, cached)| cached.used).map(|(name, _)| name.clone());
-            oldest.and_then(|name| self.files.remove(&name));
+        if self.files.len() >= self.capacity && !self.files.contains_key(&wanted) {
+            let oldest = self.files.iter().min_by_key(|(_, cached)| cached.used).map(|(wanted, _)| wanted.clone());
+            oldest.and_then(|wanted| self.files.remove(&wanted));
         }
-        self.files.insert(name, Cached { file: Arc::clone(&file), checked: now, used: now });
+        self.files.insert(wanted, Cached { file: Arc::clone(&file), stamp, checked: now, used: now });
         self.purge_at.get_or_insert(now + KEPT_FOR);
         file
     }
@@ -300,7 +374,9 @@ impl Cache {
     #[cfg(test)]
     pub(crate) fn always_block(&self) {
         for cached in self.files.values() {
-            cached.file.always_blocks.store(true, Ordering::Relaxed);
+            if let OpenFile::Disk(file) = &*cached.file {
+                file.always_blocks.store(true, Ordering::Relaxed);
+            }
         }
     }
 
@@ -310,9 +386,9 @@ impl Cache {
         self.files.len()
     }
 
-    /// Forgets a name that no longer leads to a file.
-    pub(crate) fn remove(&mut self, name: &Name) {
-        self.files.remove(name);
+    /// Forgets what no longer leads to a file.
+    pub(crate) fn remove(&mut self, wanted: &Wanted) {
+        self.files.remove(wanted);
     }
 
     /// When [`purge`](Self::purge) wants to be called.

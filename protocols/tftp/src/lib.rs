@@ -11,7 +11,8 @@
 //! | --- | --- |
 //! | `packet`, `options`, `name`, `netascii`, `block` | what is on the wire |
 //! | `read`, `write`, `round_trip` | the protocol: which block when; pure, without data or packets |
-//! | `files`, `upload` | what is on the disk |
+//! | `files`, `upload`, `generated`, `client` | what a name stands for: on the disk, or made for a client |
+//! | `fault` | what goes wrong on purpose |
 //! | `transfer`, `deadlines` | all transfers, and when each wants attention |
 //! | `service` | how these work together |
 //! | `module`, `configuration`, `metrics`, `log_rate` | what an operator sees |
@@ -19,9 +20,12 @@
 #![forbid(unsafe_code)]
 
 mod block;
+mod client;
 mod configuration;
 mod deadlines;
+mod fault;
 mod files;
+mod generated;
 mod log_rate;
 mod metrics;
 mod module;
@@ -38,5 +42,7 @@ mod write;
 
 pub use block::Rollover;
 pub use configuration::{Configuration, Limits};
+pub use fault::{FaultAction, FaultDirection, FaultRule};
+pub use generated::GeneratedFile;
 pub use metrics::Metrics;
 pub use module::Tftp;

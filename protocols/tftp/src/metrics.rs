@@ -5,6 +5,7 @@
 
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use crate::fault::FaultAction;
 use crate::packet::Direction;
 
 /// How a transfer ended.
@@ -97,6 +98,8 @@ pub struct Metrics {
     write: PerDirection,
     /// In the order of [`Refusal::ALL`].
     refusals: [IntCounter; Refusal::ALL.len()],
+    /// In the order of [`FaultAction::ALL`].
+    faults: [IntCounter; FaultAction::ALL.len()],
     /// Blocks sent more than once.
     pub(crate) retransmitted: IntCounter,
     /// Packets for a transfer that is not theirs (RFC 1350 §4).
@@ -129,6 +132,8 @@ impl Metrics {
         )?;
         let bytes = counters("tapster_tftp_bytes_total", "Bytes of file data delivered, by direction", &["direction"])?;
         let refused = counters("tapster_tftp_requests_refused_total", "Requests not served, by reason", &["reason"])?;
+        let faults =
+            counters("tapster_tftp_faults_total", "Packets that met a fault on purpose, by action", &["action"])?;
         let duration = HistogramVec::new(
             HistogramOpts::new("tapster_tftp_transfer_duration_seconds", "How long completed transfers took")
                 .buckets(vec![0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0, 300.0]),
@@ -146,6 +151,7 @@ impl Metrics {
             read: per_direction(Direction::Read),
             write: per_direction(Direction::Write),
             refusals: Refusal::ALL.map(|(_, reason)| refused.with_label_values(&[reason])),
+            faults: FaultAction::ALL.map(|(_, action)| faults.with_label_values(&[action])),
             retransmitted: counter("tapster_tftp_blocks_retransmitted_total", "Blocks sent more than once")?,
             strays: counter("tapster_tftp_stray_packets_total", "Packets that belong to no transfer")?,
             malformed: counter("tapster_tftp_malformed_packets_total", "Packets that are not TFTP")?,
@@ -175,6 +181,13 @@ impl Metrics {
         counters.bytes.inc_by(bytes);
         if outcome == Outcome::Completed {
             counters.duration.observe(seconds);
+        }
+    }
+
+    /// A packet met a fault.
+    pub(crate) fn fault(&self, action: FaultAction) {
+        if let Some((_, counter)) = FaultAction::ALL.iter().zip(&self.faults).find(|((known, _), _)| *known == action) {
+            counter.inc();
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Responsible for checking the configuration and for building the service from it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
@@ -11,9 +12,13 @@ use tapster_service::{
     DatagramBinding, Endpoint, Module, PathElement, Port, Preparation, Problem, Service, Severity, Transport,
 };
 
+use crate::client::{check_path, is_template};
 use crate::configuration::{Configuration, Limits};
+use crate::fault::FaultRule;
 use crate::files::{Root, open_root};
+use crate::generated::{Generated, GeneratedFile};
 use crate::metrics::Metrics;
+use crate::name::Name;
 use crate::options::Kind;
 use crate::service::{Server, Settings};
 
@@ -58,8 +63,16 @@ pub(crate) fn build(
     metrics: &Metrics,
     preparation: &mut Preparation<'_>,
 ) -> Option<(Vec<Endpoint>, Server, String)> {
-    let path = preparation.resolve(&configuration.root);
+    let (top, of_client) = split_root(&configuration.root);
+    let path = preparation.resolve(&top);
     check_root(&path, configuration.writable, preparation);
+    if let Some(template) = &of_client
+        && let Err(message) = check_path(template)
+    {
+        preparation.report(Problem::error([PathElement::from("root")], message));
+    }
+    let generated = load_generated(&configuration.generated, configuration.backslashes, preparation);
+    check_faults(&configuration.faults, preparation);
     check_limits(&configuration.limits, preparation);
     if configuration.overwrite && !configuration.writable {
         let problem = Problem::error([PathElement::from("overwrite")], "overwrite has no effect without writable");
@@ -77,18 +90,82 @@ pub(crate) fn build(
     };
     let summary = format!("root {}, {access}", path.display());
     let settings = Settings {
-        root: Root { path, case_insensitive: configuration.case_insensitive },
+        root: Root { path, of_client, case_insensitive: configuration.case_insensitive },
         writable: configuration.writable,
         overwrite: configuration.overwrite,
         backslashes: configuration.backslashes,
         single_port: configuration.single_port,
         refused,
         rollover: configuration.rollover,
+        generated,
+        faults: configuration.faults.into_iter().map(Arc::new).collect(),
         limits: configuration.limits,
         ports: endpoints.iter().map(|endpoint| endpoint.port).collect(),
         addresses: preparation.addresses.to_vec(),
     };
     Some((endpoints, Server::new(settings, metrics.clone()), summary))
+}
+
+/// The part of the root that is the same for all clients, and the part that is a client's.
+fn split_root(root: &Path) -> (PathBuf, Option<String>) {
+    let own = |component: &std::path::Component<'_>| is_template(&component.as_os_str().to_string_lossy());
+    let top: PathBuf = root.components().take_while(|component| !own(component)).collect();
+    let rest: PathBuf = root.components().skip_while(|component| !own(component)).collect();
+    (top, (!rest.as_os_str().is_empty()).then(|| rest.to_string_lossy().into_owned()))
+}
+
+/// The largest template, in bytes.
+const TEMPLATE_SIZE: u64 = 1024 * 1024;
+
+fn load_generated(files: &[GeneratedFile], backslashes: bool, preparation: &mut Preparation<'_>) -> Vec<Generated> {
+    let mut generated = Vec::new();
+    for (index, file) in files.iter().enumerate() {
+        let key = |key: &str| [PathElement::from("generated"), index.into(), key.into()];
+        if let Err(message) = check_path(&file.name) {
+            preparation.report(Problem::error(key("name"), message));
+        }
+        let name = Name::parse(file.name.as_bytes(), backslashes);
+        let Ok(name) = name.map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned()) else {
+            let message = format!("{:?} is not a name that a file can have", file.name);
+            preparation.report(Problem::error(key("name"), message));
+            continue;
+        };
+        let text = match (&file.text, &file.template) {
+            (Some(text), None) => Ok(text.clone()),
+            (None, Some(template)) => read_template(&preparation.resolve(template)).map_err(|error| {
+                let message = format!("the template {} cannot be read: {error}", template.display());
+                Problem::error(key("template"), message)
+            }),
+            _ => Err(Problem::error(key("name"), "a generated file has either a text or a template")),
+        };
+        match text {
+            Ok(text) => generated.push(Generated { name, text: text.into() }),
+            Err(problem) => preparation.report(problem),
+        }
+    }
+    generated
+}
+
+fn read_template(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > TEMPLATE_SIZE {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path)
+}
+
+fn check_faults(faults: &[FaultRule], preparation: &mut Preparation<'_>) {
+    for (index, fault) in faults.iter().enumerate() {
+        let mut report = |key: &str, message: &str| {
+            let key = [PathElement::from("faults"), index.into(), key.into()];
+            preparation.report(Problem::error(key, message));
+        };
+        if !(0.0..=100.0).contains(&fault.probability) {
+            report("probability", "probability must be from 0 to 100");
+        }
+        if fault.code > 8 {
+            report("code", "code must be from 0 to 8");
+        }
+    }
 }
 
 /// The root must be there and can be read, and written where clients may.

@@ -125,9 +125,14 @@ pub(crate) enum ErrorCode {
 
 /// An ERROR packet. Its text ends where it becomes too long.
 pub(crate) fn error(code: ErrorCode, text: &str) -> Vec<u8> {
+    error_of(code as u16, text)
+}
+
+/// The same with any code.
+pub(crate) fn error_of(code: u16, text: &str) -> Vec<u8> {
     let mut packet = Vec::with_capacity(DATA_HEADER + text.len().min(MAXIMUM_TEXT) + 1);
     packet.extend_from_slice(&ERROR.to_be_bytes());
-    packet.extend_from_slice(&(code as u16).to_be_bytes());
+    packet.extend_from_slice(&code.to_be_bytes());
     packet.extend(text.bytes().take(MAXIMUM_TEXT).filter(|byte| *byte != 0));
     packet.push(0);
     packet

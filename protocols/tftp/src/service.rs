@@ -9,6 +9,7 @@ mod writing;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tapster_service::{Context, Datagram, DatagramService, DatagramSocket, FinishedJob, Job, JobId, Unreachable};
@@ -16,10 +17,11 @@ use tapster_service::{Context, Datagram, DatagramService, DatagramSocket, Finish
 use crate::block::Rollover;
 use crate::configuration::Limits;
 use crate::deadlines::Deadlines;
-use crate::files::{Cache, Root};
+use crate::fault::{FaultAction, FaultRule};
+use crate::files::{Cache, Root, Wanted};
+use crate::generated::Generated;
 use crate::log_rate::LogRate;
 use crate::metrics::{Metrics, Outcome, Refusal};
-use crate::name::Name;
 use crate::options::Kind;
 use crate::packet::{self, ErrorCode, Malformed, Packet};
 use crate::round_trip::Bounds;
@@ -35,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) single_port: bool,
     pub(crate) refused: Vec<Kind>,
     pub(crate) rollover: Rollover,
+    pub(crate) generated: Vec<Generated>,
+    pub(crate) faults: Vec<Arc<FaultRule>>,
     pub(crate) limits: Limits,
     /// The ports that requests come to.
     pub(crate) ports: Vec<u16>,
@@ -62,7 +66,7 @@ impl Settings {
 #[derive(Debug)]
 enum Work {
     /// Opening a file for those who wait for it.
-    Open(Name),
+    Open(Wanted),
     /// Making a file for an upload.
     Create(TransferId),
     /// Reading what was not in memory.
@@ -104,7 +108,7 @@ pub(crate) struct Server {
     cache: Cache,
     jobs: HashMap<JobId, Work, foldhash::fast::RandomState>,
     /// Who waits for a file to be opened.
-    opening: HashMap<Name, Vec<TransferId>, foldhash::quality::RandomState>,
+    opening: HashMap<Wanted, Vec<TransferId>, foldhash::quality::RandomState>,
     /// The packets of one batch, header and data each: filled by one read, used for every transfer.
     scratch: Vec<u8>,
     /// Tells repeated requests from new ones.
@@ -173,10 +177,26 @@ impl Server {
         let Some(transfer) = self.table.get_mut(id) else { return };
         transfer.unanswered = transfer.unanswered.saturating_add(1);
         transfer.sent_at = (transfer.timeouts == 0).then(|| call.now());
+        let fault = transfer.faults.as_mut().and_then(|faults| faults.meet(0, call.cx.random()));
         if let Some(offer) = &transfer.offer {
-            call.send(transfer, offer);
+            for _ in 0..copies(fault.as_deref()) {
+                call.send(transfer, offer);
+            }
         }
         self.await_answer(id, call.now());
+        self.count_fault(id, fault.as_deref(), call);
+    }
+
+    /// Counts a fault on purpose, and ends the transfer if that is what it does.
+    fn count_fault(&mut self, id: TransferId, fault: Option<&FaultRule>, call: &mut Call<'_, '_>) {
+        let Some(fault) = fault else { return };
+        self.metrics.fault(fault.action);
+        if fault.action == FaultAction::Error {
+            let Some(transfer) = self.table.get(id) else { return };
+            let packet = packet::error_of(fault.code, &fault.text);
+            call.send(transfer, &packet);
+            self.end(id, Outcome::Failed, None, call);
+        }
     }
 
     /// Sets a transfer's deadline to its time-out from now.
@@ -246,7 +266,7 @@ impl Server {
         if outcome == Outcome::Completed || self.log_rate.allows(now) {
             tracing::info!(
                 peer = %transfer.remote,
-                file = %transfer.name,
+                file = %transfer.wanted.name,
                 direction = transfer.direction.name(),
                 result = outcome.name(),
                 reason,
@@ -279,13 +299,22 @@ impl Server {
     /// A job has ended.
     fn finished(&mut self, job: FinishedJob, call: &mut Call<'_, '_>) {
         match self.jobs.remove(&job.id) {
-            Some(Work::Open(name)) => self.opened(&name, job, call),
+            Some(Work::Open(wanted)) => self.opened(&wanted, job, call),
             Some(Work::Create(id)) => self.created(id, job, call),
             Some(Work::Read(id)) => self.was_read(id, job, call),
             Some(Work::Write(id)) => self.written(id, job, call),
             Some(Work::Commit(id)) => self.committed(id, job, call),
             None => {}
         }
+    }
+}
+
+/// How often a packet is sent that meets a fault.
+fn copies(fault: Option<&FaultRule>) -> usize {
+    match fault.map(|fault| fault.action) {
+        None => 1,
+        Some(FaultAction::Duplicate) => 2,
+        Some(FaultAction::Drop | FaultAction::Stall | FaultAction::Error) => 0,
     }
 }
 

@@ -10,9 +10,10 @@ use std::time::Instant;
 
 use slab::Slab;
 
+use crate::client::Client;
 use crate::deadlines::Deadline;
-use crate::files::OpenFile;
-use crate::name::Name;
+use crate::fault::Faults;
+use crate::files::{OpenFile, Wanted};
 use crate::netascii::{Decoder, Position};
 use crate::options::Agreement;
 use crate::packet::Direction;
@@ -38,7 +39,8 @@ pub(crate) struct Transfer {
     pub(crate) remote: SocketAddr,
     /// A hash of the request, to tell a repeated one from another.
     pub(crate) request: u64,
-    pub(crate) name: Name,
+    pub(crate) client: Client,
+    pub(crate) wanted: Wanted,
     pub(crate) direction: Direction,
     pub(crate) netascii: bool,
     pub(crate) agreement: Agreement,
@@ -61,6 +63,8 @@ pub(crate) struct Transfer {
     pub(crate) retransmitted: u64,
     /// The OACK, until it is answered.
     pub(crate) offer: Option<Box<[u8]>>,
+    /// Faults on purpose.
+    pub(crate) faults: Option<Box<Faults>>,
     pub(crate) stage: Stage,
 }
 

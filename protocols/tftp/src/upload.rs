@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::files::{FileError, Root, open_beneath, open_root};
-use crate::name::{Name, UPLOAD_PREFIX};
+use crate::files::{FileError, Root, Wanted, open_beneath, open_directory};
+use crate::name::UPLOAD_PREFIX;
 
 /// A file that is being written. It has a name that no request can have until [`commit`](Self::commit), and is removed
 /// when it is dropped before.
@@ -24,9 +24,9 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Begins an upload. `random` makes the file's name for the time being.
-    pub(crate) fn create(root: &Root, name: &Name, overwrite: bool, random: u64) -> Result<Self, FileError> {
-        let (parent, leaf) = name.split();
-        let root = open_root(&root.path)?;
+    pub(crate) fn create(root: &Root, wanted: &Wanted, overwrite: bool, random: u64) -> Result<Self, FileError> {
+        let (parent, leaf) = wanted.name.split();
+        let root = open_directory(root, wanted)?;
         let parent: &[u8] = if parent.is_empty() { b"." } else { parent };
         let directory = open_beneath(&root, parent, OFlags::RDONLY | OFlags::DIRECTORY)?;
         match rustix::fs::statat(&directory, leaf, AtFlags::SYMLINK_NOFOLLOW) {
@@ -96,12 +96,12 @@ mod tests {
 
     use super::*;
 
-    fn name(text: &str) -> Name {
-        Name::parse(text.as_bytes(), true).unwrap()
+    fn name(text: &str) -> Wanted {
+        Wanted { directory: None, name: crate::name::Name::parse(text.as_bytes(), true).unwrap() }
     }
 
     fn root(directory: &tempfile::TempDir) -> Root {
-        Root { path: directory.path().to_owned(), case_insensitive: false }
+        Root { path: directory.path().to_owned(), of_client: None, case_insensitive: false }
     }
 
     fn entries(directory: &tempfile::TempDir) -> usize {

@@ -58,6 +58,11 @@ impl Receiving {
         self.received - self.acknowledged >= self.window_size
     }
 
+    /// The last block that came, with all before it.
+    pub(crate) const fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Acknowledges what has come: the number for the ACK.
     pub(crate) fn acknowledge(&mut self) -> u16 {
         self.acknowledged = self.received;

@@ -3,12 +3,12 @@ use std::os::unix::fs::symlink;
 
 use super::*;
 
-fn name(text: &str) -> Name {
-    Name::parse(text.as_bytes(), true).unwrap()
+fn name(text: &str) -> Wanted {
+    Wanted { directory: None, name: Name::parse(text.as_bytes(), true).unwrap() }
 }
 
 fn root(directory: &tempfile::TempDir) -> Root {
-    Root { path: directory.path().join("root"), case_insensitive: false }
+    Root { path: directory.path().join("root"), of_client: None, case_insensitive: false }
 }
 
 /// A directory with a secret, and beside it the root with a few things in it.
@@ -26,7 +26,7 @@ fn tree() -> tempfile::TempDir {
     directory
 }
 
-fn content(file: &OpenFile) -> Vec<u8> {
+fn content(file: &DiskFile) -> Vec<u8> {
     file.read_blocking(0, 100).unwrap()
 }
 
@@ -36,7 +36,7 @@ fn files_beneath_the_root() {
     let root = root(&directory);
     assert_eq!(content(&open(&root, &name("boot.img")).unwrap()), b"image");
     assert_eq!(content(&open(&root, &name("/inside")).unwrap()), b"image");
-    assert_eq!(open(&root, &name("Boot/X64/Loader.efi")).unwrap().size(), 6);
+    assert_eq!(open(&root, &name("Boot/X64/Loader.efi")).unwrap().stamp.size, 6);
 }
 
 #[test]
@@ -128,4 +128,30 @@ fn the_cache_is_bounded_and_empties_itself() {
     assert!(cache.get(&name("boot.img"), now).is_none());
     cache.purge(cache.purge_at().unwrap() + Duration::from_secs(1));
     assert_eq!((cache.files.len(), cache.purge_at()), (0, None));
+}
+
+#[test]
+fn a_client_has_a_directory_for_itself() {
+    let directory = tree();
+    let root = root(&directory);
+    fs::write(root.path.join("Boot/boot.img"), "own").unwrap();
+    let wanted = |own: &str| Wanted { directory: Some(own.into()), ..name("boot.img") };
+    assert_eq!(content(&open(&root, &wanted("Boot")).unwrap()), b"own");
+    assert_eq!(content(&open(&root, &wanted("nobody")).unwrap()), b"image", "the root, where it has none");
+    assert_eq!(open(&root, &wanted("top")).unwrap_err(), FileError::Denied);
+    assert_eq!(
+        open(&root, &Wanted { directory: Some("Boot".into()), ..name("inside") }).unwrap_err(),
+        FileError::NotFound
+    );
+}
+
+#[test]
+fn a_generated_file_reads_as_one_on_the_disk() {
+    let file = OpenFile::Generated(Box::from(*b"0123456789"));
+    let (mut one, mut two) = ([0; 4], [0; 4]);
+    let read = file.read_now(&mut [IoSliceMut::new(&mut one), IoSliceMut::new(&mut two)], 3);
+    assert_eq!((read, &one, &two[..3]), (ReadNow::Bytes(7), b"3456", &b"789"[..]));
+    assert_eq!(file.read_now(&mut [IoSliceMut::new(&mut one)], 10), ReadNow::Bytes(0));
+    assert_eq!(file.read_blocking(8, 100).unwrap(), b"89");
+    assert_eq!(file.size(), 10);
 }

@@ -77,3 +77,38 @@ fn unknown_keys_and_values_are_errors() {
     }
     assert!(toml::from_str::<Configuration>("rollover = 1").is_ok());
 }
+
+#[test]
+fn generated_files_faults_and_roots_are_checked() {
+    let (service, problems) = prepare(
+        r#"
+        root = "tftp/{max}"
+        generated = [
+            { name = "a/{mac}", text = "" },
+            { name = "../a", text = "" },
+            { name = "{who}", text = "" },
+            { name = "a" },
+            { name = "a", text = "", template = "b" },
+            { name = "a", template = "nowhere" },
+        ]
+        faults = [
+            { action = "drop", probability = 101 },
+            { action = "error", code = 9 },
+            { action = "stall", block = 3 },
+        ]
+        "#,
+    );
+    assert!(service.is_none());
+    let expected = [
+        "root",
+        "generated.1.name",
+        "generated.2.name",
+        "generated.3.name",
+        "generated.4.name",
+        "generated.5.template",
+        "faults.0.probability",
+        "faults.1.code",
+    ];
+    assert_eq!(keys(&problems), expected);
+    assert!(prepare("root = 'tftp/{mac}'").0.is_some());
+}

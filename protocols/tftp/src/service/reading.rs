@@ -8,11 +8,12 @@ use std::io::IoSliceMut;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use tapster_service::{DatagramSocket, FinishedJob, Job, SendError};
+use tapster_service::{FinishedJob, Job, SendError};
 
-use super::{Call, NO_ROOM, Server, Work};
+use super::{Call, NO_ROOM, Server, Work, copies};
+use crate::fault::{FaultAction, FaultRule};
 use crate::files::{FileError, OpenFile, ReadNow};
-use crate::metrics::Outcome;
+use crate::metrics::{Metrics, Outcome};
 use crate::netascii::{self, Position};
 use crate::packet::{self, DATA_HEADER, ErrorCode};
 use crate::read::{Acknowledged, Sending};
@@ -29,7 +30,7 @@ const READ_AHEAD: usize = 128 * 1024;
 const CHANGED: &str = "The file was changed while it was read, or cannot be read";
 
 /// How far sending came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum Progress {
     /// All that may be sent has been sent.
     Done,
@@ -39,6 +40,8 @@ enum Progress {
     NotInMemory,
     /// The file cannot be read, or is shorter than it was.
     Failed,
+    /// A fault on purpose ends the transfer.
+    Fault(Arc<FaultRule>),
 }
 
 impl Server {
@@ -68,7 +71,7 @@ impl Server {
             return;
         }
         let repeated = transfer.retransmitted;
-        let progress = send_blocks(transfer, &mut self.scratch, call.socket);
+        let progress = send_blocks(transfer, &mut self.scratch, &self.metrics, call);
         self.metrics.retransmitted.inc_by(transfer.retransmitted - repeated);
         match progress {
             Progress::Done => {
@@ -77,6 +80,7 @@ impl Server {
             }
             Progress::Full => self.deadlines.set(id, &mut transfer.deadline, call.now() + NO_ROOM),
             Progress::NotInMemory => self.read_ahead(id, call),
+            Progress::Fault(fault) => self.count_fault(id, Some(&fault), call),
             Progress::Failed => {
                 self.end(id, Outcome::Failed, Some((ErrorCode::NotDefined, CHANGED)), call);
             }
@@ -185,7 +189,7 @@ impl Server {
             }
             Some((_, Err(error))) => {
                 let (code, text) = FileError::from(error).answer();
-                tracing::warn!(file = %transfer.name, %error, "a file could not be read");
+                tracing::warn!(file = %transfer.wanted.name, %error, "a file could not be read");
                 self.end(id, Outcome::Failed, Some((code, text)), call);
             }
             None => self.end(id, Outcome::Failed, Some((ErrorCode::NotDefined, "The server failed")), call),
@@ -201,7 +205,7 @@ fn measure(transfer: &mut Transfer, call: &Call<'_, '_>) {
 }
 
 /// Sends the blocks that are due.
-fn send_blocks(transfer: &mut Transfer, scratch: &mut Vec<u8>, socket: &mut dyn DatagramSocket) -> Progress {
+fn send_blocks(transfer: &mut Transfer, scratch: &mut Vec<u8>, metrics: &Metrics, call: &mut Call<'_, '_>) -> Progress {
     let (local, remote) = (transfer.local, transfer.remote);
     let block_size = usize::from(transfer.agreement.block_size);
     let Stage::Read(reading) = &mut transfer.stage else { return Progress::Failed };
@@ -215,7 +219,17 @@ fn send_blocks(transfer: &mut Transfer, scratch: &mut Vec<u8>, socket: &mut dyn 
             Err(progress) => return progress,
         };
         for packet in scratch.get(..filled).unwrap_or_default().chunks(DATA_HEADER + block_size) {
-            if socket.send(local, remote, packet) == Err(SendError::Full) {
+            let block = reading.sending.due().start;
+            let fault = transfer.faults.as_mut().and_then(|faults| faults.meet(block, call.cx.random()));
+            if let Some(fault) = fault {
+                if fault.action == FaultAction::Error {
+                    return Progress::Fault(fault);
+                }
+                metrics.fault(fault.action);
+                for _ in 0..copies(Some(&fault)) {
+                    let _ = call.socket.send(local, remote, packet);
+                }
+            } else if call.socket.send(local, remote, packet) == Err(SendError::Full) {
                 return Progress::Full;
             }
             transfer.retransmitted += u64::from(reading.sending.sent());

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use tapster_service::{Datagram, FinishedJob, Job};
 
 use super::{Call, Server, UNANSWERED, Work};
+use crate::client::Client;
 use crate::deadlines::Deadline;
-use crate::files::{self, FileError, OpenFile};
+use crate::fault::Faults;
+use crate::files::{self, DiskFile, FileError, OpenFile, Wanted};
 use crate::metrics::{Outcome, Refusal};
 use crate::name::{Name, NameError};
 use crate::options::{Agreement, BLOCK_SIZES, Offer, OptionError};
@@ -116,12 +118,17 @@ impl Server {
             let text = "Too many transfers at once from your address";
             return Err((Refusal::TooManyFromClient, ErrorCode::NotDefined, text));
         }
+        let client =
+            Client { address: datagram.remote.ip(), server: datagram.local.ip(), link_address: datagram.link_address };
+        let own = self.settings.root.of_client.as_deref().and_then(|template| client.path(template));
+        let faults = Faults::of(&self.settings.faults, &name, request.direction);
         Ok(Transfer {
             listening: datagram.local,
             local: datagram.local,
             remote: datagram.remote,
             request: hash,
-            name,
+            client,
+            wanted: Wanted { directory: own.map(String::into_boxed_str), name },
             direction: request.direction,
             netascii,
             started: call.now(),
@@ -136,6 +143,7 @@ impl Server {
             bytes: 0,
             retransmitted: 0,
             offer: None,
+            faults,
             stage: Stage::Opening,
         })
     }
@@ -170,7 +178,7 @@ impl Server {
         if self.log_rate.allows(call.now()) {
             tracing::info!(
                 peer = %transfer.remote,
-                file = %transfer.name,
+                file = %transfer.wanted.name,
                 direction = transfer.direction.name(),
                 reason = text,
                 "request refused"
@@ -192,38 +200,44 @@ impl Server {
     /// Takes the file that is open already, or has a job open it. Clients that ask for one file at once share the job.
     fn find_file(&mut self, id: TransferId, call: &mut Call<'_, '_>) {
         let Some(transfer) = self.table.get(id) else { return };
-        if let Some(file) = self.cache.get(&transfer.name, call.now()) {
+        let (wanted, any_case) = (&transfer.wanted, self.settings.root.case_insensitive);
+        let mut rules = self.settings.generated.iter();
+        if let Some(content) = rules.find_map(|rule| rule.content(&wanted.name, &transfer.client, any_case)) {
+            self.begin_read(id, Arc::new(OpenFile::Generated(content.into_boxed_slice())), call);
+            return;
+        }
+        if let Some(file) = self.cache.get(wanted, call.now()) {
             self.begin_read(id, file, call);
             return;
         }
-        let name = transfer.name.clone();
-        if let Some(waiting) = self.opening.get_mut(&name) {
+        let wanted = wanted.clone();
+        if let Some(waiting) = self.opening.get_mut(&wanted) {
             waiting.push(id);
             return;
         }
-        let (root, wanted) = (self.settings.root.clone(), name.clone());
-        match call.cx.spawn(Job::new(move || files::open(&root, &wanted))) {
+        let (root, sought) = (self.settings.root.clone(), wanted.clone());
+        match call.cx.spawn(Job::new(move || files::open(&root, &sought))) {
             Ok(job) => {
-                self.jobs.insert(job, Work::Open(name.clone()));
-                self.opening.insert(name, vec![id]);
+                self.jobs.insert(job, Work::Open(wanted.clone()));
+                self.opening.insert(wanted, vec![id]);
             }
             Err(_) => self.give_up(id, Refusal::Busy, ErrorCode::NotDefined, BUSY, call),
         }
     }
 
     /// A file has been opened, or not.
-    pub(super) fn opened(&mut self, name: &Name, job: FinishedJob, call: &mut Call<'_, '_>) {
-        let waiting = self.opening.remove(name).unwrap_or_default();
-        let opened: Result<OpenFile, FileError> = job.downcast().unwrap_or(Err(FileError::NotFound));
+    pub(super) fn opened(&mut self, wanted: &Wanted, job: FinishedJob, call: &mut Call<'_, '_>) {
+        let waiting = self.opening.remove(wanted).unwrap_or_default();
+        let opened: Result<DiskFile, FileError> = job.downcast().unwrap_or(Err(FileError::NotFound));
         match opened {
             Ok(file) => {
-                let file = self.cache.insert(name.clone(), file, call.now());
+                let file = self.cache.insert(wanted.clone(), file, call.now());
                 for id in waiting {
                     self.begin_read(id, Arc::clone(&file), call);
                 }
             }
             Err(error) => {
-                self.cache.remove(name);
+                self.cache.remove(wanted);
                 for id in waiting {
                     self.give_up_file(id, error, call);
                 }
@@ -234,9 +248,9 @@ impl Server {
     /// Has a job make the file of an upload.
     fn make_file(&mut self, id: TransferId, call: &mut Call<'_, '_>) {
         let Some(transfer) = self.table.get(id) else { return };
-        let (root, name) = (self.settings.root.clone(), transfer.name.clone());
+        let (root, wanted) = (self.settings.root.clone(), transfer.wanted.clone());
         let (overwrite, random) = (self.settings.overwrite, call.cx.random().next_u64());
-        match call.cx.spawn(Job::new(move || Upload::create(&root, &name, overwrite, random))) {
+        match call.cx.spawn(Job::new(move || Upload::create(&root, &wanted, overwrite, random))) {
             Ok(job) => {
                 self.jobs.insert(job, Work::Create(id));
             }

@@ -1,7 +1,9 @@
-//! A server in a directory of its own, with a clock that stands until it is moved. The rules are tested in `rules` and
-//! `uploads`, whole transfers over a bad network in `network`.
+//! A server in a directory of its own, with a clock that stands until it is moved. The rules are tested in `rules`,
+//! `uploads`, `per_client` and `faults`, whole transfers over a bad network in `network`.
 
+mod faults;
 mod network;
+mod per_client;
 mod rules;
 mod uploads;
 
@@ -27,6 +29,8 @@ struct Lab {
     environment: TestEnvironment,
     socket: TestSocket,
     server: Server,
+    /// The hardware address of those who send.
+    link_address: Option<[u8; 6]>,
 }
 
 impl Lab {
@@ -38,7 +42,14 @@ impl Lab {
         let addresses = [address(SERVER).ip()];
         let mut preparation = Preparation::new(directory.path(), &addresses, "tapster");
         let (_, server, _) = build(toml::from_str(section).unwrap(), &metrics, &mut preparation).unwrap();
-        Self { directory, registry, environment: TestEnvironment::default(), socket: TestSocket::default(), server }
+        Self {
+            directory,
+            registry,
+            environment: TestEnvironment::default(),
+            socket: TestSocket::default(),
+            server,
+            link_address: None,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -52,7 +63,7 @@ impl Lab {
 
     /// Delivers a packet, and runs the jobs that come of it.
     fn deliver(&mut self, from: SocketAddr, to: SocketAddr, payload: &[u8]) {
-        let datagram = Datagram { local: to, remote: from, link_address: None, payload };
+        let datagram = Datagram { local: to, remote: from, link_address: self.link_address, payload };
         self.environment.with_context(|cx| self.server.receive(datagram, &mut self.socket, cx));
         self.settle();
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tapster_service::{FinishedJob, Job};
 
-use super::{Call, NO_ROOM, Server, UNANSWERED, Work};
+use super::{Call, NO_ROOM, Server, UNANSWERED, Work, copies};
 use crate::files::FileError;
 use crate::metrics::{Outcome, Refusal};
 use crate::packet::{self, ErrorCode};
@@ -75,12 +75,17 @@ impl Server {
         let Stage::Write(writing) = &mut transfer.stage else { return };
         writing.held = false;
         let packet = packet::acknowledgment(writing.receiving.acknowledge());
+        let block = writing.receiving.received();
+        let fault = transfer.faults.as_mut().and_then(|faults| faults.meet(block, call.cx.random()));
         if !transfer.begun {
             transfer.unanswered = transfer.unanswered.saturating_add(1);
         }
         transfer.sent_at = (transfer.timeouts == 0).then(|| call.now());
-        call.send(transfer, &packet);
+        for _ in 0..copies(fault.as_deref()) {
+            call.send(transfer, &packet);
+        }
         self.await_answer(id, call.now());
+        self.count_fault(id, fault.as_deref(), call);
     }
 
     /// DATA came.
@@ -211,7 +216,15 @@ impl Server {
                 let Some(transfer) = self.table.get_mut(id) else { return };
                 let Stage::Write(writing) = &mut transfer.stage else { return };
                 let last = writing.receiving.acknowledge();
-                call.send(transfer, &packet::acknowledgment(last));
+                let block = writing.receiving.received();
+                let fault = transfer.faults.as_mut().and_then(|faults| faults.meet(block, call.cx.random()));
+                for _ in 0..copies(fault.as_deref()) {
+                    call.send(transfer, &packet::acknowledgment(last));
+                }
+                self.count_fault(id, fault.as_deref(), call);
+                if self.table.get(id).is_none() {
+                    return;
+                }
                 self.account(id, Outcome::Completed, None, call.now());
                 self.metrics.active.dec();
                 self.table.dally(id, last);
