@@ -12,6 +12,7 @@ use tapster_service::configuration::ListenAddress;
 use crate::block::Rollover;
 use crate::fault::FaultRule;
 use crate::generated::GeneratedFile;
+use crate::rename::RenameRule;
 
 /// `[services.tftp]`: a TFTP server (RFC 1350, RFC 2347, RFC 2348, RFC 2349, RFC 7440).
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +39,8 @@ pub struct Configuration {
     pub refuse_options: Vec<String>,
     /// The block number that follows 65,535: 0 or 1.
     pub rollover: Rollover,
+    /// Names that stand for others.
+    pub rename: Vec<RenameRule>,
     /// Files that are made from a text when they are asked for.
     pub generated: Vec<GeneratedFile>,
     /// Faults on purpose, for those who test a client. Off unless there are some.
@@ -58,6 +61,7 @@ impl Default for Configuration {
             single_port: false,
             refuse_options: Vec::new(),
             rollover: Rollover::Zero,
+            rename: Vec::new(),
             generated: Vec::new(),
             faults: Vec::new(),
             limits: Limits::default(),

@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `packet`, `options`, `name`, `netascii`, `block` | what is on the wire |
 //! | `read`, `write`, `round_trip` | the protocol: which block when; pure, without data or packets |
-//! | `files`, `upload`, `generated`, `client` | what a name stands for: on the disk, or made for a client |
+//! | `files`, `upload`, `rename`, `generated`, `client` | what a name stands for: on the disk, or made for a client |
 //! | `fault` | what goes wrong on purpose |
 //! | `transfer`, `deadlines` | all transfers, and when each wants attention |
 //! | `service` | how these work together |
@@ -34,6 +34,7 @@ mod netascii;
 mod options;
 mod packet;
 mod read;
+mod rename;
 mod round_trip;
 mod service;
 mod transfer;
@@ -46,3 +47,4 @@ pub use fault::{FaultAction, FaultDirection, FaultRule};
 pub use generated::GeneratedFile;
 pub use metrics::Metrics;
 pub use module::Tftp;
+pub use rename::RenameRule;

@@ -20,6 +20,7 @@ use crate::generated::{Generated, GeneratedFile};
 use crate::metrics::Metrics;
 use crate::name::Name;
 use crate::options::Kind;
+use crate::rename::{Rename, RenameRule};
 use crate::service::{Server, Settings};
 
 /// The standard port (RFC 1350 §4).
@@ -71,6 +72,7 @@ pub(crate) fn build(
     {
         preparation.report(Problem::error([PathElement::from("root")], message));
     }
+    let renames = load_renames(&configuration.rename, preparation);
     let generated = load_generated(&configuration.generated, configuration.backslashes, preparation);
     check_faults(&configuration.faults, preparation);
     check_limits(&configuration.limits, preparation);
@@ -97,6 +99,7 @@ pub(crate) fn build(
         single_port: configuration.single_port,
         refused,
         rollover: configuration.rollover,
+        renames,
         generated,
         faults: configuration.faults.into_iter().map(Arc::new).collect(),
         limits: configuration.limits,
@@ -112,6 +115,20 @@ fn split_root(root: &Path) -> (PathBuf, Option<String>) {
     let top: PathBuf = root.components().take_while(|component| !own(component)).collect();
     let rest: PathBuf = root.components().skip_while(|component| !own(component)).collect();
     (top, (!rest.as_os_str().is_empty()).then(|| rest.to_string_lossy().into_owned()))
+}
+
+fn load_renames(rules: &[RenameRule], preparation: &mut Preparation<'_>) -> Vec<Rename> {
+    let mut renames = Vec::new();
+    for (index, rule) in rules.iter().enumerate() {
+        match Rename::new(rule) {
+            Ok(rename) => renames.push(rename),
+            Err(message) => {
+                let key = [PathElement::from("rename"), index.into(), "from".into()];
+                preparation.report(Problem::error(key, message));
+            }
+        }
+    }
+    renames
 }
 
 /// The largest template, in bytes.

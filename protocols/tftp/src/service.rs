@@ -24,6 +24,7 @@ use crate::log_rate::LogRate;
 use crate::metrics::{Metrics, Outcome, Refusal};
 use crate::options::Kind;
 use crate::packet::{self, ErrorCode, Malformed, Packet};
+use crate::rename::Rename;
 use crate::round_trip::Bounds;
 use crate::transfer::{Stage, Table, Transfer, TransferId};
 
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) single_port: bool,
     pub(crate) refused: Vec<Kind>,
     pub(crate) rollover: Rollover,
+    pub(crate) renames: Vec<Rename>,
     pub(crate) generated: Vec<Generated>,
     pub(crate) faults: Vec<Arc<FaultRule>>,
     pub(crate) limits: Limits,

@@ -91,6 +91,7 @@ fn generated_files_faults_and_roots_are_checked() {
             { name = "a", text = "", template = "b" },
             { name = "a", template = "nowhere" },
         ]
+        rename = [{ from = "a", to = "b" }, { from = "(", to = "" }]
         faults = [
             { action = "drop", probability = 101 },
             { action = "error", code = 9 },
@@ -101,6 +102,7 @@ fn generated_files_faults_and_roots_are_checked() {
     assert!(service.is_none());
     let expected = [
         "root",
+        "rename.1.from",
         "generated.1.name",
         "generated.2.name",
         "generated.3.name",

@@ -17,6 +17,7 @@ use crate::metrics::{Outcome, Refusal};
 use crate::name::{Name, NameError};
 use crate::options::{Agreement, BLOCK_SIZES, Offer, OptionError};
 use crate::packet::{DATA_HEADER, Direction, ErrorCode, Request};
+use crate::rename::rename;
 use crate::round_trip::RoundTrip;
 use crate::transfer::{Stage, Transfer, TransferId};
 use crate::upload::Upload;
@@ -86,11 +87,15 @@ impl Server {
             // RFC 1123 §4.2.2.1: mail should not be supported.
             _ => return Err((Refusal::Mode, ErrorCode::IllegalOperation, "The mode must be octet or netascii")),
         };
-        let name = Name::parse(request.name, self.settings.backslashes).map_err(|error| match error {
-            NameError::Empty => (Refusal::NotFound, ErrorCode::FileNotFound, "The request names no file"),
-            NameError::Parent => (Refusal::Name, ErrorCode::AccessViolation, "No name may have \"..\" in it"),
-            NameError::Forbidden => (Refusal::Name, ErrorCode::AccessViolation, "The name is not allowed"),
-        })?;
+        let client =
+            Client { address: datagram.remote.ip(), server: datagram.local.ip(), link_address: datagram.link_address };
+        let name = Name::parse(request.name, self.settings.backslashes);
+        let name =
+            name.and_then(|name| rename(&self.settings.renames, name, &client)).map_err(|error| match error {
+                NameError::Empty => (Refusal::NotFound, ErrorCode::FileNotFound, "The request names no file"),
+                NameError::Parent => (Refusal::Name, ErrorCode::AccessViolation, "No name may have \"..\" in it"),
+                NameError::Forbidden => (Refusal::Name, ErrorCode::AccessViolation, "The name is not allowed"),
+            })?;
         if request.direction == Direction::Write && !self.settings.writable {
             return Err((Refusal::ReadOnly, ErrorCode::AccessViolation, "This server is read-only"));
         }
@@ -118,8 +123,6 @@ impl Server {
             let text = "Too many transfers at once from your address";
             return Err((Refusal::TooManyFromClient, ErrorCode::NotDefined, text));
         }
-        let client =
-            Client { address: datagram.remote.ip(), server: datagram.local.ip(), link_address: datagram.link_address };
         let own = self.settings.root.of_client.as_deref().and_then(|template| client.path(template));
         let faults = Faults::of(&self.settings.faults, &name, request.direction);
         Ok(Transfer {
@@ -228,7 +231,7 @@ impl Server {
     /// A file has been opened, or not.
     pub(super) fn opened(&mut self, wanted: &Wanted, job: FinishedJob, call: &mut Call<'_, '_>) {
         let waiting = self.opening.remove(wanted).unwrap_or_default();
-        let opened: Result<DiskFile, FileError> = job.downcast().unwrap_or(Err(FileError::NotFound));
+        let opened: Result<DiskFile, FileError> = job.downcast().unwrap_or(Err(FileError::Other(rustix::io::Errno::IO)));
         match opened {
             Ok(file) => {
                 let file = self.cache.insert(wanted.clone(), file, call.now());

@@ -43,6 +43,16 @@ fn a_file_that_is_made_for_a_client() {
 }
 
 #[test]
+fn a_name_that_stands_for_another() {
+    let section = "rename = [{ from = '^boot/', to = 'x/' }, { from = '^up', to = '../up' }]";
+    let mut lab = Lab::new(section);
+    std::fs::create_dir(lab.path("x")).unwrap();
+    std::fs::write(lab.path("x/f"), "hello").unwrap();
+    assert_eq!(lab.ask(b"\0\x01/boot/f\0octet\0").1, data(1, b"hello"));
+    assert_eq!(error(&lab.ask(b"\0\x01up\0netascii\0").1).0, 2);
+}
+
+#[test]
 fn a_template_in_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let template = directory.path().join("template");
