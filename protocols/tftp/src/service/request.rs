@@ -231,7 +231,8 @@ impl Server {
     /// A file has been opened, or not.
     pub(super) fn opened(&mut self, wanted: &Wanted, job: FinishedJob, call: &mut Call<'_, '_>) {
         let waiting = self.opening.remove(wanted).unwrap_or_default();
-        let opened: Result<DiskFile, FileError> = job.downcast().unwrap_or(Err(FileError::Other(rustix::io::Errno::IO)));
+        let opened: Result<DiskFile, FileError> =
+            job.downcast().unwrap_or(Err(FileError::Other(rustix::io::Errno::IO)));
         match opened {
             Ok(file) => {
                 let file = self.cache.insert(wanted.clone(), file, call.now());
