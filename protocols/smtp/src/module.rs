@@ -1,0 +1,237 @@
+//! The module `smtp`: from its configuration to listeners.
+//!
+//! Responsible for checking the section, all of it at once, and for building what the sessions share.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use rustix::fs::Access;
+use tapster_service::configuration::endpoints;
+use tapster_service::{
+    Context, Module, PathElement, Peer, Port, Preparation, Problem, Service, Session, StreamBinding, StreamService,
+    Transport,
+};
+
+use crate::address::is_domain;
+use crate::configuration::{Configuration, LimitsConfiguration};
+use crate::delivery::{Maildir, Queue};
+use crate::mailboxes::{Mailboxes, directory_name};
+use crate::memory::Budget;
+use crate::metrics::Metrics;
+use crate::peers::Peers;
+use crate::server::{Limits, Server};
+
+const STANDARD_PORT: u16 = 25;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Receives mail over SMTP and puts it into Maildirs.
+#[derive(Clone, Copy, Debug)]
+pub struct Smtp;
+
+impl Module for Smtp {
+    type Configuration = Configuration;
+    type Metrics = Metrics;
+
+    fn name(&self) -> &'static str {
+        "smtp"
+    }
+
+    fn ports(&self) -> &'static [Port] {
+        &[Port { transport: Transport::Tcp, number: STANDARD_PORT }]
+    }
+
+    fn metrics(&self, registry: &Registry) -> Result<Metrics, prometheus::Error> {
+        Metrics::new(registry)
+    }
+
+    fn prepare(
+        &self,
+        configuration: Configuration,
+        metrics: &Metrics,
+        preparation: &mut Preparation<'_>,
+    ) -> Option<Service> {
+        let limits = &configuration.limits;
+        check_limits(&configuration, preparation);
+        let mailboxes = prepare_mailboxes(&configuration, preparation);
+        let root = preparation.resolve(&configuration.maildir);
+        check_maildir(&root, preparation);
+        if preparation.failed() {
+            return None;
+        }
+        let existing = count_mailboxes(&root);
+        let maildir = Maildir::new(root, existing, limits.mailboxes, limits.hops);
+        let budget = usize::try_from(limits.memory.as_u64()).unwrap_or(usize::MAX);
+        let summary = summary(&configuration, &mailboxes);
+        let server = Arc::new(Server {
+            hostname: mailboxes.hostname.clone(),
+            mailboxes,
+            max_message_size: configuration.max_message_size.as_u64(),
+            bare_newlines: configuration.bare_newlines,
+            forbid_unauthorized_pipelining: configuration.forbid_unauthorized_pipelining,
+            limits: session_limits(limits),
+            budget: Budget::new(budget, metrics.memory()),
+            peers: Peers::new(limits.connections_per_peer),
+            queue: Arc::new(Queue::new(maildir, metrics.commit_messages())),
+            metrics: metrics.clone(),
+        });
+        let streams = endpoints(&configuration.listen, STANDARD_PORT)
+            .into_iter()
+            .map(|endpoint| StreamBinding {
+                endpoint,
+                maximum_connections: limits.max_connections,
+                service: Box::new(Listener { server: Arc::clone(&server) }),
+            })
+            .collect();
+        Some(Service { streams, datagrams: Vec::new(), summary })
+    }
+}
+
+struct Listener {
+    server: Arc<Server>,
+}
+
+impl StreamService for Listener {
+    fn accept(&mut self, peer: Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
+        Box::new(crate::session::Session::new(Arc::clone(&self.server), peer, cx.now))
+    }
+}
+
+fn session_limits(limits: &LimitsConfiguration) -> Limits {
+    Limits {
+        idle_timeout: limits.idle_timeout,
+        banner_delay: limits.banner_delay,
+        command_line: usize::try_from(limits.command_line.as_u64()).unwrap_or(usize::MAX),
+        recipients: limits.recipients,
+        errors: limits.errors,
+        errors_before_delay: limits.errors_before_delay,
+        error_delay: limits.error_delay,
+        junk_commands: limits.junk_commands,
+        transactions: limits.transactions,
+        min_data_rate: limits.min_data_rate.as_u64(),
+    }
+}
+
+fn summary(configuration: &Configuration, mailboxes: &Mailboxes) -> Vec<String> {
+    let who = match (mailboxes.any, mailboxes.local_parts.len()) {
+        (true, _) => "any mailbox".to_owned(),
+        (false, 1) => "1 mailbox and postmaster".to_owned(),
+        (false, count) => format!("{count} mailboxes and postmaster"),
+    };
+    let domains = mailboxes.domains.iter();
+    domains.map(|domain| format!("domain {domain}, {who}, {}", configuration.maildir.display())).collect()
+}
+
+fn check_limits(configuration: &Configuration, preparation: &mut Preparation<'_>) {
+    let limits = &configuration.limits;
+    let mut require = |fulfilled: bool, key: &[&str], message: &str| {
+        if !fulfilled {
+            let key = key.iter().map(|key| PathElement::from(*key));
+            preparation.report(Problem::error(key, message));
+        }
+    };
+    let size = configuration.max_message_size.as_u64();
+    // RFC 5321 §4.5.3.1.7: a server must take 64 KiB.
+    require((64 << 10..=1 << 30).contains(&size), &["max_message_size"], "must be from 64KiB to 1GiB");
+    let memory = limits.memory.as_u64();
+    require(memory > size, &["limits", "memory"], "must be more than max_message_size");
+    require(
+        configuration.subaddress_separator.len() <= 1,
+        &["subaddress_separator"],
+        "must be one character, or empty",
+    );
+    let idle = limits.idle_timeout;
+    require(!idle.is_zero() && idle <= DAY, &["limits", "idle_timeout"], "must be more than 0 and at most a day");
+    let minute = Duration::from_secs(60);
+    require(limits.banner_delay <= minute, &["limits", "banner_delay"], "must be at most a minute");
+    require(limits.error_delay <= minute, &["limits", "error_delay"], "must be at most a minute");
+    // RFC 5321 §4.5.3.1.4.
+    let line = limits.command_line.as_u64();
+    require((512..=64 << 10).contains(&line), &["limits", "command_line"], "must be from 512B to 64KiB");
+    // RFC 5321 §4.5.3.1.8.
+    let recipients = limits.recipients;
+    require((100..=100_000).contains(&recipients), &["limits", "recipients"], "must be from 100 to 100000");
+    for (number, name) in [
+        (limits.errors as usize, "errors"),
+        (limits.transactions as usize, "transactions"),
+        (limits.connections_per_peer, "connections_per_peer"),
+        (limits.max_connections, "max_connections"),
+        (limits.mailboxes, "mailboxes"),
+        (limits.hops, "hops"),
+    ] {
+        require(number > 0, &["limits", name], "must be at least 1");
+    }
+}
+
+fn prepare_mailboxes(configuration: &Configuration, preparation: &mut Preparation<'_>) -> Mailboxes {
+    let hostname = configuration.hostname.clone().unwrap_or_else(|| preparation.hostname.to_owned());
+    if !is_domain(&hostname) || !hostname.is_ascii() {
+        let problem = Problem::error(["hostname".into()], format!("{hostname:?} is not a name of a host"));
+        preparation.report(problem.with_help("write a name such as \"mail.example.test\""));
+    }
+    if configuration.domains.is_empty() {
+        preparation.report(Problem::error(["domains".into()], "there is no domain to take mail for"));
+    }
+    let mut domains: Vec<String> = Vec::new();
+    for (place, domain) in configuration.domains.iter().enumerate() {
+        let key = ["domains".into(), place.into()];
+        let lower = domain.to_lowercase();
+        if !is_domain(domain) {
+            preparation.report(Problem::error(key, format!("{domain:?} is not a domain")));
+        } else if domains.contains(&lower) {
+            preparation.report(Problem::error(key, format!("the domain {domain:?} is there twice")));
+        }
+        domains.push(lower);
+    }
+    let mut mailboxes = Mailboxes {
+        domains,
+        hostname,
+        addresses: preparation.addresses.to_vec(),
+        any: false,
+        local_parts: std::collections::HashSet::new(),
+        separator: configuration.subaddress_separator.clone(),
+    };
+    for (place, local_part) in configuration.mailboxes.iter().enumerate() {
+        let key = ["mailboxes".into(), place.into()];
+        if local_part == "*" {
+            mailboxes.any = true;
+        } else if local_part.contains(['@', '%', '!']) || directory_name(local_part).is_none() {
+            let problem = Problem::error(key, format!("{local_part:?} is not a local part"));
+            preparation.report(problem.with_help("write what stands before the @ of an address, or \"*\" for any"));
+        } else if !mailboxes.local_parts.insert(local_part.to_lowercase()) {
+            preparation.report(Problem::error(key, format!("the mailbox {local_part:?} is there twice")));
+        }
+    }
+    mailboxes
+}
+
+/// Whether mail can be put there. The directory is not made before mail comes, so that a check changes nothing.
+fn check_maildir(root: &Path, preparation: &mut Preparation<'_>) {
+    let Some(existing) = root.ancestors().find(|ancestor| ancestor.exists()) else { return };
+    let wrong = if !existing.is_dir() {
+        Some(format!("{} is not a directory", existing.display()))
+    } else {
+        let access = rustix::fs::access(existing, Access::WRITE_OK | Access::EXEC_OK);
+        access
+            .err()
+            .map(|error| format!("{} cannot be written to: {}", existing.display(), std::io::Error::from(error)))
+    };
+    if let Some(wrong) = wrong {
+        let problem = Problem::error(["maildir".into()], wrong);
+        preparation.report(problem.with_help("name a directory that tapster may write to, or make it"));
+    }
+}
+
+/// How many mailboxes there are already: the directories two below the root.
+fn count_mailboxes(root: &Path) -> usize {
+    let directories = |path: &Path| {
+        let entries = fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+    };
+    directories(root).iter().map(|domain| directories(domain).len()).sum()
+}
+
+#[cfg(test)]
+mod tests;
