@@ -4,10 +4,10 @@
 //! no bounce either. Whatever cannot be delivered is refused while the client is still there. A message is answered
 //! 250 only when it is durable in the mailboxes of all its recipients.
 //!
-//! A [session](session) reads commands, looks them up in the [table of verbs](verbs) and keeps one
-//! [transaction](transaction) at a time. The message comes in by [DATA](data) or by [BDAT](chunking), is held in
-//! memory within a bound for all sessions together ([content]), and goes to disk in a job that commits everything that
-//! waits at once ([delivery]).
+//! A session (`session`) reads commands, looks them up in the table of `verbs` and keeps one
+//! `transaction` at a time. The message comes in by DATA (`data`) or by BDAT (`chunking`), is held in
+//! memory within a bound for all sessions together (`content`), and goes to disk in a job that commits everything that
+//! waits at once (`delivery`).
 //!
 //! Not here: sending mail, TLS, authentication, reading mail.
 

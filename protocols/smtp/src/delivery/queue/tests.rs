@@ -69,10 +69,12 @@ proptest! {
         let queue = queue(&directory);
         let tickets: Vec<_> = (0..24).map(|number| Ticket::new(message(&format!("{number:02}")))).collect();
         let jobs = Mutex::new(tickets.clone());
+        // The guard is gone before the job runs.
+        let next = || lock(&jobs).pop();
         thread::scope(|scope| {
             for _ in 0..workers {
                 scope.spawn(|| {
-                    while let Some(own) = { let job = lock(&jobs).pop(); job } {
+                    while let Some(own) = next() {
                         assert_eq!(queue.deliver(&own), Ok(()));
                     }
                 });
