@@ -2,6 +2,7 @@
 //!
 //! Responsible for its keys and their defaults. What the values must be is checked in `module`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +26,11 @@ pub struct Configuration {
     pub max_message_size: ByteSize,
     /// The local parts that exist, the same for each domain; `*` takes any.
     pub mailboxes: Vec<String>,
+    /// Other names of mailboxes: `sales = ["jones", "brown"]`. They lead to mailboxes in the same domain, and to nowhere
+    /// else.
+    pub aliases: BTreeMap<String, Vec<String>>,
+    /// The mailbox that takes the mail for local parts that do not exist, instead of its being refused.
+    pub catch_all: Option<String>,
     /// What divides a mailbox from a detail that the user chose, as in `jones+lists`; empty: nothing does.
     pub subaddress_separator: String,
     /// What becomes of a CR or LF that stands alone.
@@ -44,6 +50,8 @@ impl Default for Configuration {
             maildir: "mail".into(),
             max_message_size: ByteSize(26_214_400),
             mailboxes: vec!["*".to_owned()],
+            aliases: BTreeMap::new(),
+            catch_all: None,
             subaddress_separator: "+".to_owned(),
             bare_newlines: BareNewlines::Refuse,
             forbid_unauthorized_pipelining: true,

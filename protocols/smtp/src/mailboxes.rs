@@ -1,10 +1,10 @@
-//! Which addresses are ours, and which mailbox each of them leads to.
+//! Which addresses are ours, and which mailboxes each of them leads to.
 //!
 //! Responsible for the refusal of everything else: no address leads anywhere but into the Maildir. Responsible also
 //! for the names that the mailboxes have on disk, in which nothing of the client's choosing but letters, digits and a
 //! few marks is left as it was.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -26,6 +26,11 @@ impl MailboxName {
     #[cfg(test)]
     pub(crate) fn new(domain: &str, local_part: &str) -> Self {
         Self { domain: domain.to_owned(), local_part: local_part.to_owned() }
+    }
+
+    /// How much memory it takes, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        size_of::<Self>() + self.domain.len() + self.local_part.len()
     }
 
     /// The directory of its domain.
@@ -76,27 +81,39 @@ pub(crate) struct Mailboxes {
     pub(crate) any: bool,
     /// Those that exist if not all do, in lower case.
     pub(crate) local_parts: HashSet<String>,
+    /// Other names of mailboxes, in lower case, each with the local parts that it leads to in the same domain.
+    pub(crate) aliases: HashMap<String, Vec<String>>,
+    /// The local part that takes the mail for those that do not exist.
+    pub(crate) catch_all: Option<String>,
     /// What divides the mailbox from the detail; empty if nothing does.
     pub(crate) separator: String,
 }
 
 impl Mailboxes {
-    /// The mailbox that an address leads to.
-    pub(crate) fn find(&self, path: &ForwardPath) -> Result<MailboxName, Refusal> {
+    /// The mailboxes that an address leads to, at least one.
+    pub(crate) fn find(&self, path: &ForwardPath) -> Result<Vec<MailboxName>, Refusal> {
         let first = self.domains.first().ok_or(Refusal::Foreign)?;
-        let postmaster = || MailboxName { domain: first.clone(), local_part: POSTMASTER.to_owned() };
-        let ForwardPath::Mailbox(address) = path else { return Ok(postmaster()) };
-        let is_postmaster = address.local_part.eq_ignore_ascii_case(POSTMASTER);
-        let domain = match self.domain(address) {
-            Some(domain) => domain,
-            None if is_postmaster && self.is_hostname(&address.domain) => return Ok(postmaster()),
-            None => return Err(Refusal::Foreign),
+        let (domain, local_part) = match path {
+            ForwardPath::Postmaster => (first.as_str(), POSTMASTER.to_owned()),
+            ForwardPath::Mailbox(address) => {
+                let local_part = address.local_part.to_lowercase();
+                let postmaster = || local_part == POSTMASTER && self.is_hostname(&address.domain);
+                let domain = self.domain(address).or_else(|| postmaster().then_some(first));
+                (domain.ok_or(Refusal::Foreign)?, local_part)
+            }
         };
-        if address.local_part.contains(['%', '!']) {
+        if local_part.contains(['%', '!']) {
             return Err(Refusal::Route);
         }
-        let local_part = self.local_part(&address.local_part.to_lowercase(), is_postmaster).ok_or(Refusal::Unknown)?;
-        Ok(MailboxName { domain: domain.to_owned(), local_part })
+        let name = |local_part: &str| {
+            let local_part = directory_name(local_part).ok_or(Refusal::Unknown)?;
+            Ok(MailboxName { domain: domain.to_owned(), local_part })
+        };
+        let existing = self.existing(&local_part).ok_or(Refusal::Unknown)?;
+        match self.aliases.get(existing) {
+            Some(targets) => targets.iter().map(|target| name(target)).collect(),
+            None => Ok(vec![name(existing)?]),
+        }
     }
 
     fn domain(&self, address: &Address) -> Option<&str> {
@@ -114,20 +131,25 @@ impl Mailboxes {
         matches!(domain, Domain::Name(name) if name.eq_ignore_ascii_case(&self.hostname))
     }
 
-    /// The directory for a local part, which is in lower case: an exact match first, then without its detail.
-    fn local_part(&self, local_part: &str, is_postmaster: bool) -> Option<String> {
+    /// The mailbox or alias for a local part, which is in lower case: an exact match first, then without its detail,
+    /// then what takes anything.
+    fn existing<'a>(&'a self, local_part: &'a str) -> Option<&'a str> {
         let stem = (!self.separator.is_empty())
             .then(|| local_part.split_once(&self.separator))
             .flatten()
             .map(|(stem, _)| stem)
             .filter(|stem| !stem.is_empty());
-        let known = |name: &str| self.local_parts.contains(name) || name == POSTMASTER;
-        let name = if is_postmaster || known(local_part) {
-            local_part
-        } else {
-            stem.filter(|stem| self.any || known(stem)).or(self.any.then_some(local_part))?
-        };
-        directory_name(name)
+        let known = |name: &&str| self.is_known(name);
+        Some(local_part)
+            .filter(known)
+            .or_else(|| stem.filter(known))
+            .or_else(|| stem.or(Some(local_part)).filter(|_| self.any))
+            .or(self.catch_all.as_deref())
+    }
+
+    /// Whether a local part in lower case is that of a mailbox or an alias, apart from what takes anything.
+    pub(crate) fn is_known(&self, name: &str) -> bool {
+        name == POSTMASTER || self.local_parts.contains(name) || self.aliases.contains_key(name)
     }
 }
 
@@ -160,12 +182,14 @@ mod tests {
             any: local_parts.contains(&"*"),
             local_parts: local_parts.iter().map(ToString::to_string).collect(),
             separator: "+".to_owned(),
+            ..Mailboxes::default()
         }
     }
 
     fn find(mailboxes: &Mailboxes, address: &str) -> Result<String, Refusal> {
         let (path, _) = forward_path(&format!("<{address}>")).unwrap();
-        mailboxes.find(&path).map(|name| format!("{}/{}", name.domain, name.local_part))
+        let names = mailboxes.find(&path)?;
+        Ok(names.iter().map(|name| format!("{}/{}", name.domain, name.local_part)).collect::<Vec<_>>().join(" "))
     }
 
     #[test]
@@ -196,6 +220,25 @@ mod tests {
         }
         assert_eq!(find(&none, "postmaster@other.test"), Ok("other.test/postmaster".to_owned()));
         assert_eq!(find(&none, "postmaster@example.com"), Err(Refusal::Foreign));
+    }
+
+    #[test]
+    fn aliases_lead_to_mailboxes_and_a_catch_all_takes_the_rest() {
+        let mut some = mailboxes(&["jones", "brown"]);
+        some.aliases.insert("sales".to_owned(), vec!["jones".to_owned(), "brown".to_owned()]);
+        some.aliases.insert("postmaster".to_owned(), vec!["brown".to_owned()]);
+        assert_eq!(find(&some, "Sales@example.test"), Ok("example.test/jones example.test/brown".to_owned()));
+        assert_eq!(find(&some, "sales+x@other.test"), Ok("other.test/jones other.test/brown".to_owned()));
+        assert_eq!(find(&some, "postmaster"), Ok("example.test/brown".to_owned()));
+        assert_eq!(find(&some, "green@example.test"), Err(Refusal::Unknown));
+        some.catch_all = Some("jones".to_owned());
+        assert_eq!(find(&some, "green@other.test"), Ok("other.test/jones".to_owned()));
+        assert_eq!(find(&some, "brown@other.test"), Ok("other.test/brown".to_owned()));
+        assert_eq!(find(&some, "green@example.com"), Err(Refusal::Foreign), "of our domains only");
+        assert_eq!(find(&some, "a%b@example.test"), Err(Refusal::Route));
+        some.any = true;
+        assert_eq!(find(&some, "sales@example.test"), Ok("example.test/jones example.test/brown".to_owned()));
+        assert_eq!(find(&some, "green+x@example.test"), Ok("example.test/green".to_owned()));
     }
 
     #[test]

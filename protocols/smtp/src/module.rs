@@ -2,6 +2,7 @@
 //!
 //! Responsible for checking the section, all of it at once, and for building what the sessions share.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -190,21 +191,66 @@ fn prepare_mailboxes(configuration: &Configuration, preparation: &mut Preparatio
         hostname,
         addresses: preparation.addresses.to_vec(),
         any: false,
-        local_parts: std::collections::HashSet::new(),
+        local_parts: HashSet::new(),
+        aliases: HashMap::new(),
+        catch_all: None,
         separator: configuration.subaddress_separator.clone(),
     };
     for (place, local_part) in configuration.mailboxes.iter().enumerate() {
         let key = ["mailboxes".into(), place.into()];
         if local_part == "*" {
             mailboxes.any = true;
-        } else if local_part.contains(['@', '%', '!']) || directory_name(local_part).is_none() {
+        } else if !is_local_part(local_part) {
             let problem = Problem::error(key, format!("{local_part:?} is not a local part"));
             preparation.report(problem.with_help("write what stands before the @ of an address, or \"*\" for any"));
         } else if !mailboxes.local_parts.insert(local_part.to_lowercase()) {
             preparation.report(Problem::error(key, format!("the mailbox {local_part:?} is there twice")));
         }
     }
+    prepare_aliases(configuration, &mut mailboxes, preparation);
     mailboxes
+}
+
+/// Aliases and the catch-all lead to mailboxes that exist; an alias of an alias would be one more thing to get wrong.
+fn prepare_aliases(configuration: &Configuration, mailboxes: &mut Mailboxes, preparation: &mut Preparation<'_>) {
+    let exists = |mailboxes: &Mailboxes, name: &str| mailboxes.is_known(name) || (mailboxes.any && is_local_part(name));
+    let mut aliases = HashMap::new();
+    for (alias, targets) in &configuration.aliases {
+        let key = || vec!["aliases".into(), alias.as_str().into()];
+        let name = alias.to_lowercase();
+        if !is_local_part(alias) {
+            preparation.report(Problem::error(key(), format!("{alias:?} is not a local part")));
+        } else if mailboxes.local_parts.contains(&name) {
+            preparation.report(Problem::error(key(), format!("{alias:?} is a mailbox already")));
+        } else if targets.is_empty() {
+            preparation.report(Problem::error(key(), "an alias must lead somewhere"));
+        }
+        for (place, target) in targets.iter().enumerate() {
+            let alias_of_alias = configuration.aliases.keys().any(|other| other.eq_ignore_ascii_case(target));
+            if alias_of_alias || !exists(mailboxes, &target.to_lowercase()) {
+                let at = key().into_iter().chain([place.into()]);
+                preparation.report(Problem::error(at, format!("{target:?} is not a mailbox")));
+            }
+        }
+        let targets = targets.iter().map(|target| target.to_lowercase()).collect();
+        if aliases.insert(name, targets).is_some() {
+            preparation.report(Problem::error(key(), format!("the alias {alias:?} is there twice")));
+        }
+    }
+    if let Some(catch_all) = &configuration.catch_all {
+        if mailboxes.any {
+            let problem = Problem::error(["catch_all".into()], "there is nothing to catch while every mailbox exists");
+            preparation.report(problem.with_help("leave \"*\" out of mailboxes"));
+        } else if !exists(mailboxes, &catch_all.to_lowercase()) {
+            preparation.report(Problem::error(["catch_all".into()], format!("{catch_all:?} is not a mailbox")));
+        }
+    }
+    mailboxes.aliases = aliases;
+    mailboxes.catch_all = configuration.catch_all.as_ref().map(|catch_all| catch_all.to_lowercase());
+}
+
+fn is_local_part(text: &str) -> bool {
+    !text.contains(['@', '%', '!']) && directory_name(text).is_some()
 }
 
 /// Whether mail can be put there. The directory is not made before mail comes, so that a check changes nothing.

@@ -33,8 +33,8 @@ pub(crate) struct Recipient {
     pub(crate) path: ForwardPath,
     /// What RCPT said besides.
     pub(crate) parameters: RecipientParameters,
-    /// The mailbox that it leads to.
-    pub(crate) mailbox: MailboxName,
+    /// The mailboxes that it leads to.
+    pub(crate) mailboxes: Vec<MailboxName>,
 }
 
 impl Transaction {
@@ -44,7 +44,8 @@ impl Transaction {
 
     /// Adds a recipient, whose command line was `length` bytes.
     pub(crate) fn add(&mut self, recipient: Recipient, length: usize) -> Result<(), Exhausted> {
-        self.reservation.grow(length + size_of::<Recipient>())?;
+        let names: usize = recipient.mailboxes.iter().map(MailboxName::memory).sum();
+        self.reservation.grow(length + size_of::<Recipient>() + names)?;
         self.recipients.push(recipient);
         Ok(())
     }
@@ -56,7 +57,8 @@ impl Transaction {
 
     /// The mailboxes, each once.
     pub(crate) fn mailboxes(&self) -> Vec<MailboxName> {
-        let mut mailboxes: Vec<_> = self.recipients.iter().map(|recipient| recipient.mailbox.clone()).collect();
+        let mut mailboxes: Vec<_> =
+            self.recipients.iter().flat_map(|recipient| recipient.mailboxes.iter().cloned()).collect();
         mailboxes.sort_unstable();
         mailboxes.dedup();
         mailboxes

@@ -219,8 +219,8 @@ fn add(dialogue: &mut Dialogue, argument: &str) -> Result<Reply, Reply> {
         // §4.5.3.1.10: 452, so that the client sends the message to the others later.
         return Err(Reply::new(452, "4.5.3 Too many recipients"));
     }
-    let mailbox = dialogue.server.mailboxes.find(&path).map_err(Refusal::reply)?;
-    transaction.add(Recipient { path, parameters, mailbox }, argument.len()).map_err(|_| Reply::NO_MEMORY)?;
+    let mailboxes = dialogue.server.mailboxes.find(&path).map_err(Refusal::reply)?;
+    transaction.add(Recipient { path, parameters, mailboxes }, argument.len()).map_err(|_| Reply::NO_MEMORY)?;
     Ok(Reply::new(250, "2.1.5 Recipient OK"))
 }
 

@@ -98,3 +98,28 @@ fn mailboxes_that_are_there_count() {
     }
     assert_eq!(count_mailboxes(directory.path()), 3);
 }
+
+#[test]
+fn aliases_must_lead_to_mailboxes() {
+    let directory = TempDir::new().unwrap();
+    let fine = "mailboxes = ['jones']\ncatch_all = 'Jones'\naliases = { sales = ['Jones', 'postmaster'] }";
+    assert_eq!(problems(directory.path(), fine), []);
+    assert_eq!(problems(directory.path(), "aliases = { sales = ['anybody'] }"), []);
+    let text = r#"
+        mailboxes = ["jones", "green"]
+        catch_all = "brown"
+        [aliases]
+        a = ["jones", "brown"]
+        b = ["A"]
+        c = []
+        green = ["postmaster"]
+        "x@y" = ["jones"]
+        A = ["jones"]
+    "#;
+    let keys: Vec<String> = problems(directory.path(), text).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(
+        keys,
+        ["aliases.a.1", "aliases.a", "aliases.b.0", "aliases.c", "aliases.green", "aliases.x@y", "catch_all"]
+    );
+    assert_eq!(problems(directory.path(), "catch_all = 'jones'")[0].0, "catch_all");
+}

@@ -243,6 +243,11 @@ fn recipients_are_bounded() {
 }
 
 #[test]
+fn an_idle_session_costs_little() {
+    assert!(size_of::<crate::session::Session>() <= 512);
+}
+
+#[test]
 fn mail_that_goes_round_in_circles_is_refused() {
     let mut server = TestServer::new("");
     let message = |hops| [&b"Received: x\r\n".repeat(hops)[..], b"\r\nReceived: y\r\n.\r\n"].concat();
