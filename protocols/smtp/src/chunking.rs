@@ -7,6 +7,7 @@ use crate::dialogue::Dialogue;
 use crate::metrics::Limit;
 use crate::parameters::size;
 use crate::reply::Reply;
+use crate::rules::Stage;
 use crate::verbs::Step;
 
 /// A chunk that is coming.
@@ -51,7 +52,13 @@ pub(crate) fn bdat(dialogue: &mut Dialogue, argument: &str) -> Step {
         dialogue.server.metrics.limit(Limit::Overshoot);
         return Step::Close(Reply::TOO_LARGE);
     }
-    Step::Chunk(Chunk { size, remaining: size, last, refused: check(dialogue).err() })
+    let begun =
+        |dialogue: &Dialogue| dialogue.transaction.as_ref().is_some_and(|transaction| transaction.message.is_some());
+    let refused = match check(dialogue) {
+        Ok(()) if !begun(dialogue) => dialogue.message_rule(Stage::Data),
+        result => result.err(),
+    };
+    Step::Chunk(Chunk { size, remaining: size, last, refused })
 }
 
 fn check(dialogue: &Dialogue) -> Result<(), Reply> {

@@ -10,6 +10,8 @@ use bytesize::ByteSize;
 use serde::Deserialize;
 use tapster_service::configuration::ListenAddress;
 
+use crate::rules::Stage;
+
 /// The section. Every key has a default.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -37,6 +39,8 @@ pub struct Configuration {
     pub bare_newlines: BareNewlines,
     /// Whether clients that send what they may not send yet are turned away.
     pub forbid_unauthorized_pipelining: bool,
+    /// What clients are to meet besides a server that works; the first rule that applies is taken.
+    pub rules: Vec<RuleConfiguration>,
     /// What the server grants its peers.
     pub limits: LimitsConfiguration,
 }
@@ -55,9 +59,48 @@ impl Default for Configuration {
             subaddress_separator: "+".to_owned(),
             bare_newlines: BareNewlines::Refuse,
             forbid_unauthorized_pipelining: true,
+            rules: Vec::new(),
             limits: LimitsConfiguration::default(),
         }
     }
+}
+
+/// A rule for a lab: at a stage of the session, a refusal, a delay, or a reset amid the message.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfiguration {
+    /// Where it applies.
+    pub at: Stage,
+    /// What must match there, `*` for any text: see [`Stage`]. Upper and lower case are the same.
+    #[serde(rename = "match", default = "anything")]
+    pub pattern: String,
+    /// How often it applies when it matches, 0 to 1.
+    #[serde(default = "always")]
+    pub probability: f64,
+    /// It applies only to what goes beyond this rate: so many …
+    pub rate: Option<u32>,
+    /// … in this time.
+    #[serde(default = "minute", with = "humantime_serde")]
+    pub per: Duration,
+    /// The refusal, such as `451 4.7.1 Greylisted`; 421 ends the session.
+    pub reply: Option<String>,
+    /// How long the answer, a refusal or not, is held back.
+    #[serde(default, with = "humantime_serde")]
+    pub delay: Duration,
+    /// At `data`: after how many bytes of the message the connection is reset.
+    pub reset_after: Option<ByteSize>,
+}
+
+fn anything() -> String {
+    "*".to_owned()
+}
+
+const fn always() -> f64 {
+    1.0
+}
+
+const fn minute() -> Duration {
+    Duration::from_secs(60)
 }
 
 /// What becomes of a CR without LF, or an LF without CR (RFC 5321 §2.3.8 forbids clients to send either). In no case

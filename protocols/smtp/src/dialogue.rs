@@ -4,10 +4,13 @@
 //! that is `session`.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tapster_service::Peer;
 
 use crate::metrics::MessageResult;
+use crate::reply::Reply;
+use crate::rules::{self, Stage, Verdict};
 use crate::server::Server;
 use crate::transaction::Transaction;
 
@@ -33,11 +36,16 @@ pub(crate) struct Dialogue {
     pub(crate) transaction: Option<Box<Transaction>>,
     /// How many transactions there have been.
     pub(crate) transactions: u32,
+    /// The time, and a random number for the rules; the session sets both before anything is said.
+    pub(crate) now: Instant,
+    pub(crate) dice: u64,
+    /// How long a rule holds the reply back.
+    pub(crate) delay: Duration,
 }
 
 impl Dialogue {
-    pub(crate) const fn new(server: Arc<Server>, peer: Peer) -> Self {
-        Self { server, peer, client: None, transaction: None, transactions: 0 }
+    pub(crate) const fn new(server: Arc<Server>, peer: Peer, now: Instant) -> Self {
+        Self { server, peer, client: None, transaction: None, transactions: 0, now, dice: 0, delay: Duration::ZERO }
     }
 
     /// Ends the transaction under way, if there is one.
@@ -47,6 +55,26 @@ impl Dialogue {
         {
             self.server.metrics.message(MessageResult::Aborted);
         }
+    }
+
+    /// What the rules want at a stage; a delay is noted.
+    pub(crate) fn rule(&mut self, stage: Stage, subject: &str) -> Verdict {
+        let Some(rule) = rules::find(&self.server.rules, stage, subject, self.now, self.dice) else {
+            return Verdict::default();
+        };
+        self.server.metrics.rule(stage);
+        self.delay = rule.verdict.delay;
+        rule.verdict.clone()
+    }
+
+    /// The same for a message, whose sender is asked for: at its begin or its end.
+    pub(crate) fn message_rule(&mut self, stage: Stage) -> Option<Reply> {
+        let sender = self.transaction.as_ref().and_then(|transaction| transaction.reverse_path.as_ref());
+        let verdict = self.rule(stage, &sender.map(ToString::to_string).unwrap_or_default());
+        if let Some(transaction) = &mut self.transaction {
+            transaction.reset_after = transaction.reset_after.or(verdict.reset_after);
+        }
+        verdict.reply
     }
 
     /// Whether the client may use the extensions.

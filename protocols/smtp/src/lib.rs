@@ -28,6 +28,7 @@ mod module;
 mod parameters;
 mod peers;
 mod reply;
+mod rules;
 mod server;
 mod session;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod test_server;
 mod transaction;
 mod verbs;
 
-pub use configuration::{BareNewlines, Configuration, LimitsConfiguration};
+pub use configuration::{BareNewlines, Configuration, LimitsConfiguration, RuleConfiguration};
 pub use metrics::Metrics;
 pub use module::Smtp;
+pub use rules::Stage;

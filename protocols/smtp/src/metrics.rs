@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::data::{Form, Forms};
+use crate::rules::Stage;
 
 /// The codes that the server answers with.
 const CODES: [u16; 20] =
@@ -29,6 +30,8 @@ pub(crate) enum MessageResult {
     Loop,
     /// The disk did not take it, for another reason.
     Failed,
+    /// A rule refused it.
+    Rule,
     /// The worker pool was full.
     Busy,
     /// The client went away, was too slow, or took it back, before its end.
@@ -36,7 +39,7 @@ pub(crate) enum MessageResult {
 }
 
 impl MessageResult {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Delivered,
         Self::BareNewline,
         Self::TooLarge,
@@ -44,6 +47,7 @@ impl MessageResult {
         Self::Full,
         Self::Loop,
         Self::Failed,
+        Self::Rule,
         Self::Busy,
         Self::Aborted,
     ];
@@ -57,6 +61,7 @@ impl MessageResult {
             Self::Full => "full",
             Self::Loop => "loop",
             Self::Failed => "failed",
+            Self::Rule => "rule",
             Self::Busy => "busy",
             Self::Aborted => "aborted",
         }
@@ -137,6 +142,7 @@ struct Inner {
     resolved: [OnceLock<IntCounter>; CODES.len() + 1],
     smuggling: Vec<IntCounter>,
     limits: Vec<IntCounter>,
+    rules: Vec<IntCounter>,
     memory: IntGauge,
     delivery_seconds: Histogram,
     commit_messages: Histogram,
@@ -160,6 +166,7 @@ impl Metrics {
         let smuggling =
             labelled("tapster_smtp_smuggling_total", "Line ends that RFC 5321 forbids, by their form.", "form")?;
         let limits = labelled("tapster_smtp_limits_hit_total", "How often a limit was hit.", "limit")?;
+        let rules = labelled("tapster_smtp_rules_applied_total", "How often a rule applied, by its stage.", "at")?;
         Ok(Self(Arc::new(Inner {
             sessions: counter("tapster_smtp_sessions_total", "Sessions begun.")?,
             sessions_open: gauge("tapster_smtp_sessions_open", "Sessions that are open.")?,
@@ -169,6 +176,7 @@ impl Metrics {
             resolved: std::array::from_fn(|_| OnceLock::new()),
             smuggling: Form::ALL.iter().map(|form| smuggling.with_label_values(&[form.name()])).collect(),
             limits: Limit::ALL.iter().map(|limit| limits.with_label_values(&[limit.name()])).collect(),
+            rules: Stage::ALL.iter().map(|stage| rules.with_label_values(&[stage.name()])).collect(),
             memory: gauge("tapster_smtp_memory_bytes", "Memory held for messages and recipients, in bytes.")?,
             delivery_seconds: histogram(
                 "tapster_smtp_delivery_seconds",
@@ -215,6 +223,10 @@ impl Metrics {
 
     pub(crate) fn limit(&self, limit: Limit) {
         increase(&self.0.limits, limit as usize, 1);
+    }
+
+    pub(crate) fn rule(&self, stage: Stage) {
+        increase(&self.0.rules, stage as usize, 1);
     }
 
     pub(crate) fn delivery(&self, time: std::time::Duration) {

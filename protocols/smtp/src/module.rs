@@ -23,6 +23,7 @@ use crate::mailboxes::{Mailboxes, directory_name};
 use crate::memory::Budget;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
+use crate::rules::{Rate, Rule, Stage, Verdict, reply};
 use crate::server::{Limits, Server};
 
 const STANDARD_PORT: u16 = 25;
@@ -59,6 +60,7 @@ impl Module for Smtp {
         let mailboxes = prepare_mailboxes(&configuration, preparation);
         let root = preparation.resolve(&configuration.maildir);
         check_maildir(&root, preparation);
+        let rules = prepare_rules(&configuration, preparation);
         if preparation.failed() {
             return None;
         }
@@ -72,6 +74,7 @@ impl Module for Smtp {
             max_message_size: configuration.max_message_size.as_u64(),
             bare_newlines: configuration.bare_newlines,
             forbid_unauthorized_pipelining: configuration.forbid_unauthorized_pipelining,
+            rules,
             limits: session_limits(limits),
             budget: Budget::new(budget, metrics.memory()),
             peers: Peers::new(limits.connections_per_peer),
@@ -247,6 +250,35 @@ fn prepare_aliases(configuration: &Configuration, mailboxes: &mut Mailboxes, pre
     }
     mailboxes.aliases = aliases;
     mailboxes.catch_all = configuration.catch_all.as_ref().map(|catch_all| catch_all.to_lowercase());
+}
+
+fn prepare_rules(configuration: &Configuration, preparation: &mut Preparation<'_>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    for (place, rule) in configuration.rules.iter().enumerate() {
+        let mut require = |fulfilled: bool, key: &str, message: &str| {
+            if !fulfilled {
+                preparation.report(Problem::error(["rules".into(), place.into(), key.into()], message));
+            }
+        };
+        let reply = rule.reply.as_deref().and_then(reply);
+        require(reply.is_some() == rule.reply.is_some(), "reply", "must be a refusal such as \"451 4.7.1 Greylisted\"");
+        require((0.0..=1.0).contains(&rule.probability), "probability", "must be from 0 to 1");
+        require(rule.rate != Some(0), "rate", "must be at least 1");
+        require(!rule.per.is_zero() && rule.per <= DAY, "per", "must be more than 0 and at most a day");
+        require(rule.delay <= DAY, "delay", "must be at most a day");
+        let resets = rule.reset_after.is_some();
+        require(!resets || rule.at == Stage::Data, "reset_after", "is only for rules at \"data\"");
+        let wants = rule.reply.is_some() || !rule.delay.is_zero() || resets;
+        require(wants, "at", "a rule must have a reply, a delay, or reset_after");
+        rules.push(Rule {
+            stage: rule.at,
+            pattern: rule.pattern.to_lowercase(),
+            probability: rule.probability,
+            rate: rule.rate.map(|count| Rate::new(count, rule.per)),
+            verdict: Verdict { delay: rule.delay, reply, reset_after: rule.reset_after.map(|size| size.as_u64()) },
+        });
+    }
+    rules
 }
 
 fn is_local_part(text: &str) -> bool {

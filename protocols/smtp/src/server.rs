@@ -9,6 +9,7 @@ use crate::mailboxes::Mailboxes;
 use crate::memory::Budget;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
+use crate::rules::Rule;
 
 /// The server: what was configured, and what is counted over all sessions.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Server {
     pub(crate) bare_newlines: BareNewlines,
     /// Whether whoever sends too early is turned away.
     pub(crate) forbid_unauthorized_pipelining: bool,
+    /// What clients are to meet besides.
+    pub(crate) rules: Vec<Rule>,
     /// What a session may do.
     pub(crate) limits: Limits,
     /// The memory for messages.

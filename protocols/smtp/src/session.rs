@@ -27,6 +27,7 @@ use crate::dialogue::Dialogue;
 use crate::metrics::Limit;
 use crate::peers::Place;
 use crate::reply::{MAXIMUM_REPLY, Reply};
+use crate::rules::Stage;
 use crate::server::Server;
 use crate::transaction::Transaction;
 use crate::verbs::{Step, Verb};
@@ -75,6 +76,8 @@ enum State {
     Closing,
     /// The last reply has been written; input is thrown away until the client closes.
     Lingering { until: Instant, left: usize },
+    /// The connection is to be reset, as a rule wants it.
+    Resetting,
     /// Nothing more to do.
     Closed,
 }
@@ -103,7 +106,7 @@ impl Session {
             message_began: now,
             errors: 0,
             junk: 0,
-            dialogue: Dialogue::new(server, peer),
+            dialogue: Dialogue::new(server, peer, now),
         }
     }
 
@@ -140,6 +143,7 @@ impl Session {
                 }
                 self.enter(State::Closed, cx.now);
             }
+            State::Resetting => return ControlFlow::Break(Next::Abort),
             State::Closed => {
                 let count = stream.input().len();
                 stream.consume(count);
@@ -150,7 +154,7 @@ impl Session {
     }
 
     /// §3.1, and who talks before it is greeted is no mail server.
-    fn greet(&mut self, at: Instant, stream: &mut dyn ByteStream, cx: &Context<'_>) -> ControlFlow<Next> {
+    fn greet(&mut self, at: Instant, stream: &mut dyn ByteStream, cx: &mut Context<'_>) -> ControlFlow<Next> {
         let server = Arc::clone(&self.dialogue.server);
         if self.place.is_none() {
             server.metrics.limit(Limit::ConnectionsPerPeer);
@@ -159,8 +163,15 @@ impl Session {
             self.unauthorized_pipelining("the greeting");
             self.close(&Reply::SYNCHRONIZATION, cx.now);
         } else if cx.now >= at {
-            self.write(&Reply::owned(220, format!("{} ESMTP tapster", server.hostname)));
-            self.enter(State::Commands, cx.now);
+            self.prepare_rules(cx);
+            let peer = self.dialogue.peer.remote.ip().to_canonical().to_string();
+            if let Some(reply) = self.dialogue.rule(Stage::Connect, &peer).reply {
+                self.close(&reply, cx.now);
+            } else {
+                self.write(&Reply::owned(220, format!("{} ESMTP tapster", server.hostname)));
+                self.enter(State::Commands, cx.now);
+            }
+            self.hold_back(cx.now);
         } else if stream.input_finished() {
             self.enter(State::Closed, cx.now);
         } else {
@@ -183,9 +194,11 @@ impl Session {
             return self.wait_for_input(stream, cx.now);
         };
         let (line, rest) = input.split_at_checked(end + 1).unwrap_or((input, &[]));
+        self.prepare_rules(cx);
         let step = self.command(line, !rest.is_empty());
         stream.consume(end + 1);
         self.take(step, cx);
+        self.hold_back(cx.now);
         ControlFlow::Continue(())
     }
 
@@ -283,6 +296,10 @@ impl Session {
     /// A reply to something that the client said. Errors add up: first they make replies late, then they end the
     /// session.
     fn answer(&mut self, reply: &Reply, now: Instant) {
+        if reply.code == 421 {
+            // Of a rule; the meaning of 421 is that the connection closes (§4.2.2).
+            return self.close(reply, now);
+        }
         let limits = &self.dialogue.server.limits;
         self.errors += u32::from(reply.is_permanent_error());
         if self.errors >= limits.errors {
@@ -294,6 +311,21 @@ impl Session {
             self.held_back = Some(now + limits.error_delay);
         }
         self.write(reply);
+    }
+
+    /// Rules need to know the time, and chance, before anything is said.
+    fn prepare_rules(&mut self, cx: &mut Context<'_>) {
+        if !self.dialogue.server.rules.is_empty() {
+            (self.dialogue.now, self.dialogue.dice) = (cx.now, cx.random().next_u64());
+        }
+    }
+
+    /// Holds the reply back for as long as a rule wants.
+    fn hold_back(&mut self, now: Instant) {
+        let delay = std::mem::take(&mut self.dialogue.delay);
+        if !delay.is_zero() {
+            self.held_back = Some(now + delay).max(self.held_back);
+        }
     }
 
     fn close(&mut self, reply: &Reply, now: Instant) {

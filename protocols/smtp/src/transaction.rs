@@ -20,6 +20,8 @@ pub(crate) struct Transaction {
     pub(crate) recipients: Vec<Recipient>,
     /// How many recipients were refused since there were too many.
     pub(crate) refused: u32,
+    /// After how many bytes of message a rule wants the connection reset.
+    pub(crate) reset_after: Option<u64>,
     /// The message so far, once its first part has been announced.
     pub(crate) message: Option<Incoming>,
     /// The memory that the recipients take.
@@ -39,7 +41,15 @@ pub(crate) struct Recipient {
 
 impl Transaction {
     pub(crate) const fn new(reverse_path: ReversePath, parameters: MailParameters, reservation: Reservation) -> Self {
-        Self { reverse_path, parameters, recipients: Vec::new(), refused: 0, message: None, reservation }
+        Self {
+            reverse_path,
+            parameters,
+            recipients: Vec::new(),
+            refused: 0,
+            reset_after: None,
+            message: None,
+            reservation,
+        }
     }
 
     /// Adds a recipient, whose command line was `length` bytes.

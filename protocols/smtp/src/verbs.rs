@@ -11,6 +11,7 @@ use crate::mailboxes::Refusal;
 use crate::metrics::Limit;
 use crate::parameters::{self, Body, MailParameters, RecipientParameters};
 use crate::reply::Reply;
+use crate::rules::Stage;
 use crate::transaction::{Recipient, Transaction};
 
 /// How many recipients beyond the limit are refused one by one before the session ends.
@@ -152,6 +153,9 @@ fn greet(dialogue: &mut Dialogue, name: &str, extended: bool) -> Result<(), Repl
     if !is_client_name(name) {
         return Err(Reply::new(501, "5.5.4 A domain or an address literal is missing"));
     }
+    if let Some(reply) = dialogue.rule(Stage::Helo, name).reply {
+        return Err(reply);
+    }
     dialogue.reset();
     dialogue.client = Some(Client { name: name.to_owned(), extended });
     Ok(())
@@ -184,6 +188,10 @@ fn begin(dialogue: &mut Dialogue, argument: &str) -> Result<Reply, Reply> {
     if parameters.size.is_some_and(|size| size > dialogue.server.max_message_size) {
         return Err(Reply::TOO_LARGE);
     }
+    let sender = reverse_path.as_ref().map(ToString::to_string).unwrap_or_default();
+    if let Some(reply) = dialogue.rule(Stage::Mail, &sender).reply {
+        return Err(reply);
+    }
     let reservation = dialogue.server.budget.reservation();
     dialogue.transactions += 1;
     dialogue.transaction = Some(Box::new(Transaction::new(reverse_path, parameters, reservation)));
@@ -210,6 +218,9 @@ fn add(dialogue: &mut Dialogue, argument: &str) -> Result<Reply, Reply> {
     } else {
         return Err(Reply::PARAMETER_UNKNOWN);
     };
+    if let Some(reply) = dialogue.rule(Stage::Rcpt, &path.to_string()).reply {
+        return Err(reply);
+    }
     let transaction = dialogue.transaction.as_mut().ok_or(Reply::NO_TRANSACTION)?;
     if !transaction.parameters.smtputf8 && !argument.is_ascii() {
         return Err(Reply::NOT_ASCII);
@@ -224,8 +235,11 @@ fn add(dialogue: &mut Dialogue, argument: &str) -> Result<Reply, Reply> {
     Ok(Reply::new(250, "2.1.5 Recipient OK"))
 }
 
-fn data(_: &mut Dialogue, argument: &str) -> Step {
-    if argument.is_empty() { Step::Data } else { Step::Reply(no_argument()) }
+fn data(dialogue: &mut Dialogue, argument: &str) -> Step {
+    if !argument.is_empty() {
+        return Step::Reply(no_argument());
+    }
+    dialogue.message_rule(Stage::Data).map_or(Step::Data, Step::Reply)
 }
 
 fn rset(dialogue: &mut Dialogue, argument: &str) -> Step {

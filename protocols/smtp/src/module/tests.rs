@@ -123,3 +123,22 @@ fn aliases_must_lead_to_mailboxes() {
     );
     assert_eq!(problems(directory.path(), "catch_all = 'jones'")[0].0, "catch_all");
 }
+
+#[test]
+fn rules_are_checked() {
+    let directory = TempDir::new().unwrap();
+    let text = r#"
+        rules = [
+            { at = "rcpt", reply = "250 OK", probability = 1.5 },
+            { at = "rcpt", reset_after = "1KiB", rate = 0, per = "0s" },
+            { at = "mail" },
+            { at = "message", match = "*@x", reply = "452 4.3.1 Full", probability = 0.5, rate = 10, per = "1m" },
+        ]
+    "#;
+    let keys: Vec<String> = problems(directory.path(), text).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(
+        keys,
+        ["rules.0.reply", "rules.0.probability", "rules.1.rate", "rules.1.per", "rules.1.reset_after", "rules.2.at"]
+    );
+    assert!(toml::from_str::<Configuration>("rules = [{ at = 'lunch' }]").is_err());
+}

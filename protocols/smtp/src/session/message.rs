@@ -17,6 +17,7 @@ use crate::delivery::trace_headers::trace_headers;
 use crate::delivery::{Failure, Message, Ticket};
 use crate::metrics::{Limit, MessageResult};
 use crate::reply::Reply;
+use crate::rules::Stage;
 use crate::transaction::{Incoming, Spoilt, Transaction};
 
 impl Session {
@@ -52,7 +53,9 @@ impl Session {
         }
         let size = message.received;
         stream.consume(received.consumed);
-        if received.ended {
+        if self.must_reset(size) {
+            self.enter(State::Resetting, cx.now);
+        } else if received.ended {
             self.end_message(cx);
         } else if size > overshoot(maximum) {
             server.metrics.limit(Limit::Overshoot);
@@ -78,12 +81,23 @@ impl Session {
         let server = &self.dialogue.server;
         server.metrics.message_bytes(count);
         let message = self.dialogue.transaction.as_mut().and_then(|transaction| transaction.message.as_mut());
+        let mut size = 0;
         if let Some(message) = message.filter(|_| chunk.refused.is_none()) {
             message.append(input.get(..count).unwrap_or(input), server.max_message_size);
+            size = message.received;
         }
         stream.consume(count);
         self.progress(received, cx.now);
+        if self.must_reset(size) {
+            self.enter(State::Resetting, cx.now);
+        }
         ControlFlow::Continue(())
+    }
+
+    /// Whether a rule wants the connection reset by now.
+    fn must_reset(&self, size: u64) -> bool {
+        let after = self.dialogue.transaction.as_ref().and_then(|transaction| transaction.reset_after);
+        after.is_some_and(|after| size >= after)
     }
 
     fn end_chunk(&mut self, cx: &mut Context<'_>) {
@@ -112,22 +126,29 @@ impl Session {
     /// The message is complete, or has been given up: the transaction ends (§4.1.1.4).
     fn end_message(&mut self, cx: &mut Context<'_>) {
         self.enter(State::Commands, cx.now);
+        self.prepare_rules(cx);
+        let rule = self.dialogue.message_rule(Stage::Message);
+        self.hold_back(cx.now);
         let Some(mut transaction) = self.dialogue.transaction.take() else { return };
         let Some(message) = transaction.message.take() else { return };
         let size = message.received;
-        let (result, reply) = match message.spoilt {
+        let refused = match message.spoilt {
             Some(Spoilt::BareNewline) => {
-                (MessageResult::BareNewline, Reply::new(550, "5.5.2 Bare CR or LF received, message refused"))
+                Some((MessageResult::BareNewline, Reply::new(550, "5.5.2 Bare CR or LF received, message refused")))
             }
-            Some(Spoilt::TooLarge) => (MessageResult::TooLarge, Reply::TOO_LARGE),
+            Some(Spoilt::TooLarge) => Some((MessageResult::TooLarge, Reply::TOO_LARGE)),
             Some(Spoilt::NoMemory) => {
                 self.dialogue.server.metrics.limit(Limit::Memory);
-                (MessageResult::NoMemory, Reply::NO_MEMORY)
+                Some((MessageResult::NoMemory, Reply::NO_MEMORY))
             }
+            None => rule.map(|reply| (MessageResult::Rule, reply)),
+        };
+        let (result, reply) = match refused {
+            Some(refused) => refused,
             None => match self.deliver(transaction, message, cx) {
                 Ok(delivering) => return self.enter(State::Delivering(Box::new(delivering)), cx.now),
-                Err(refused) => {
-                    transaction = refused;
+                Err(back) => {
+                    transaction = back;
                     (MessageResult::Busy, Reply::new(451, "4.3.2 The server is busy, try again later"))
                 }
             },

@@ -2,6 +2,7 @@
 
 mod conformance;
 mod hostile;
+mod rules;
 mod splits;
 
 use crate::test_server::TestServer;
