@@ -18,6 +18,8 @@ use crate::rules::Stage;
 pub struct Configuration {
     /// Where to listen; empty: port 25 of every own address.
     pub listen: Vec<ListenAddress>,
+    /// Where to listen for LMTP (RFC 2033); empty: nowhere. Its port, where none is given, is 24.
+    pub lmtp_listen: Vec<ListenAddress>,
     /// What the server calls itself in its greeting and in `Received` fields; by default tapster's host name.
     pub hostname: Option<String>,
     /// The domains whose mail is taken. Mail for any other is refused.
@@ -49,6 +51,7 @@ impl Default for Configuration {
     fn default() -> Self {
         Self {
             listen: Vec::new(),
+            lmtp_listen: Vec::new(),
             hostname: None,
             domains: vec!["example.test".to_owned()],
             maildir: "mail".into(),

@@ -14,6 +14,14 @@ use crate::rules::{self, Stage, Verdict};
 use crate::server::Server;
 use crate::transaction::Transaction;
 
+/// What is spoken. Both are the same but for the greeting, and for the replies to a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Smtp,
+    /// RFC 2033: LHLO instead of HELO and EHLO, and a reply for each recipient.
+    Lmtp,
+}
+
 /// The client, as it introduced itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
@@ -30,6 +38,8 @@ pub(crate) struct Dialogue {
     pub(crate) server: Arc<Server>,
     /// Who is at the two ends.
     pub(crate) peer: Peer,
+    /// What is spoken.
+    pub(crate) protocol: Protocol,
     /// Who the client says it is, once it has.
     pub(crate) client: Option<Client>,
     /// The transaction under way.
@@ -44,8 +54,18 @@ pub(crate) struct Dialogue {
 }
 
 impl Dialogue {
-    pub(crate) const fn new(server: Arc<Server>, peer: Peer, now: Instant) -> Self {
-        Self { server, peer, client: None, transaction: None, transactions: 0, now, dice: 0, delay: Duration::ZERO }
+    pub(crate) const fn new(server: Arc<Server>, peer: Peer, protocol: Protocol, now: Instant) -> Self {
+        Self {
+            server,
+            peer,
+            protocol,
+            client: None,
+            transaction: None,
+            transactions: 0,
+            now,
+            dice: 0,
+            delay: Duration::ZERO,
+        }
     }
 
     /// Ends the transaction under way, if there is one.

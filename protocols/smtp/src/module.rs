@@ -19,6 +19,7 @@ use tapster_service::{
 use crate::address::is_domain;
 use crate::configuration::{Configuration, LimitsConfiguration};
 use crate::delivery::{Maildir, Queue};
+use crate::dialogue::Protocol;
 use crate::mailboxes::{Mailboxes, directory_name};
 use crate::memory::Budget;
 use crate::metrics::Metrics;
@@ -27,6 +28,8 @@ use crate::rules::{Rate, Rule, Stage, Verdict, reply};
 use crate::server::{Limits, Server};
 
 const STANDARD_PORT: u16 = 25;
+/// RFC 2033 §5 forbids port 25; 24 is "any private mail system".
+const LMTP_PORT: u16 = 24;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Receives mail over SMTP and puts it into Maildirs.
@@ -81,12 +84,15 @@ impl Module for Smtp {
             queue: Arc::new(Queue::new(maildir, metrics.commit_messages())),
             metrics: metrics.clone(),
         });
-        let streams = endpoints(&configuration.listen, STANDARD_PORT)
-            .into_iter()
-            .map(|endpoint| StreamBinding {
+        let smtp = endpoints(&configuration.listen, STANDARD_PORT).into_iter();
+        let lmtp = configuration.lmtp_listen.iter().map(|address| address.endpoint(LMTP_PORT));
+        let streams = smtp
+            .map(|endpoint| (endpoint, Protocol::Smtp))
+            .chain(lmtp.map(|endpoint| (endpoint, Protocol::Lmtp)))
+            .map(|(endpoint, protocol)| StreamBinding {
                 endpoint,
                 maximum_connections: limits.max_connections,
-                service: Box::new(Listener { server: Arc::clone(&server) }),
+                service: Box::new(Listener { server: Arc::clone(&server), protocol }),
             })
             .collect();
         Some(Service { streams, datagrams: Vec::new(), summary })
@@ -95,11 +101,12 @@ impl Module for Smtp {
 
 struct Listener {
     server: Arc<Server>,
+    protocol: Protocol,
 }
 
 impl StreamService for Listener {
     fn accept(&mut self, peer: Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
-        Box::new(crate::session::Session::new(Arc::clone(&self.server), peer, cx.now))
+        Box::new(crate::session::Session::new(Arc::clone(&self.server), peer, self.protocol, cx.now))
     }
 }
 

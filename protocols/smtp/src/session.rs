@@ -23,7 +23,7 @@ use tapster_service::{ByteStream, Closed, Context, JobId, Next, Peer, Wait};
 use crate::chunking::Chunk;
 use crate::command::{self, CommandLine};
 use crate::data::{EndOfData, Forms};
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, Protocol};
 use crate::metrics::Limit;
 use crate::peers::Place;
 use crate::reply::{MAXIMUM_REPLY, Reply};
@@ -93,7 +93,7 @@ struct Delivering {
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<Server>, peer: Peer, now: Instant) -> Self {
+    pub(crate) fn new(server: Arc<Server>, peer: Peer, protocol: Protocol, now: Instant) -> Self {
         server.metrics.session_began();
         let place = server.peers.admit(peer.remote.ip());
         Self {
@@ -106,7 +106,7 @@ impl Session {
             message_began: now,
             errors: 0,
             junk: 0,
-            dialogue: Dialogue::new(server, peer, now),
+            dialogue: Dialogue::new(server, peer, protocol, now),
         }
     }
 
@@ -168,7 +168,8 @@ impl Session {
             if let Some(reply) = self.dialogue.rule(Stage::Connect, &peer).reply {
                 self.close(&reply, cx.now);
             } else {
-                self.write(&Reply::owned(220, format!("{} ESMTP tapster", server.hostname)));
+                let protocol = if self.dialogue.protocol == Protocol::Lmtp { "LMTP" } else { "ESMTP" };
+                self.write(&Reply::owned(220, format!("{} {protocol} tapster", server.hostname)));
                 self.enter(State::Commands, cx.now);
             }
             self.hold_back(cx.now);
@@ -325,6 +326,8 @@ impl Session {
         let delay = std::mem::take(&mut self.dialogue.delay);
         if !delay.is_zero() {
             self.held_back = Some(now + delay).max(self.held_back);
+            // The client's time begins when it has the reply.
+            self.deadline += delay;
         }
     }
 

@@ -48,13 +48,18 @@ impl TestServer {
 
     /// A connection whose session has not been advanced yet.
     pub(crate) fn accept(&mut self) -> TestClient {
+        self.accept_at(0)
+    }
+
+    /// The same, on one of the server's listeners.
+    pub(crate) fn accept_at(&mut self, listener: usize) -> TestClient {
         let peer = Peer {
             local: "192.0.2.2:25".parse().unwrap(),
             remote: "192.0.2.1:40000".parse().unwrap(),
             link_address: Some([2, 0, 0, 0, 0, 1]),
             connection: 7,
         };
-        let listener = &mut self.service.streams[0].service;
+        let listener = &mut self.service.streams[listener].service;
         let session = self.environment.with_context(|cx| listener.accept(peer, cx));
         TestClient { session, stream: TestStream::default(), next: Next::input() }
     }

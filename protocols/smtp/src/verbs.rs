@@ -6,7 +6,7 @@
 use crate::address::{forward_path, is_client_name, reverse_path};
 use crate::chunking;
 use crate::command::after_keyword;
-use crate::dialogue::{Client, Dialogue};
+use crate::dialogue::{Client, Dialogue, Protocol};
 use crate::mailboxes::Refusal;
 use crate::metrics::Limit;
 use crate::parameters::{self, Body, MailParameters, RecipientParameters};
@@ -72,14 +72,15 @@ const fn verb(
 
 /// All verbs, the frequent ones first.
 #[rustfmt::skip]
-const VERBS: [Verb; 12] = [
+const VERBS: [Verb; 13] = [
     //          ends group, junk
     verb("MAIL", [false, false], no_transaction,  mail),
     verb("RCPT", [false, false], no_message,      rcpt),
     verb("DATA", [true,  false], recipients,      data),
     verb("BDAT", [false, false], anytime,         chunking::bdat),
-    verb("EHLO", [true,  true],  anytime,         ehlo),
-    verb("HELO", [true,  true],  anytime,         helo),
+    verb("EHLO", [true,  true],  in_smtp,         ehlo),
+    verb("HELO", [true,  true],  in_smtp,         helo),
+    verb("LHLO", [true,  true],  in_lmtp,         ehlo),
     verb("QUIT", [false, false], anytime,         quit),
     verb("RSET", [false, true],  anytime,         rset),
     verb("NOOP", [true,  true],  anytime,         noop),
@@ -90,6 +91,20 @@ const VERBS: [Verb; 12] = [
 
 const fn anytime(_: &Dialogue) -> Result<(), Reply> {
     Ok(())
+}
+
+fn in_smtp(dialogue: &Dialogue) -> Result<(), Reply> {
+    match dialogue.protocol {
+        Protocol::Smtp => Ok(()),
+        Protocol::Lmtp => Err(Reply::new(500, "5.5.1 This is LMTP, say LHLO")),
+    }
+}
+
+fn in_lmtp(dialogue: &Dialogue) -> Result<(), Reply> {
+    match dialogue.protocol {
+        Protocol::Smtp => Err(Reply::new(500, "5.5.1 This is SMTP, say EHLO")),
+        Protocol::Lmtp => Ok(()),
+    }
 }
 
 fn greeted(dialogue: &Dialogue) -> Result<(), Reply> {

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use crate::dialogue::Dialogue;
+use crate::dialogue::{Dialogue, Protocol};
 use crate::transaction::Transaction;
 
 /// The fields for a message, CRLF at the end of each line. `client_name` is what the client called itself.
@@ -38,10 +38,12 @@ fn write_fields(
         write!(text, ", link {a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}")?;
     }
     // RFC 3848, and RFC 6531 §4.3 for a message that came with SMTPUTF8.
-    let protocol = match (dialogue.is_extended(), transaction.parameters.smtputf8) {
-        (true, true) => "UTF8SMTP",
-        (true, false) => "ESMTP",
-        (false, _) => "SMTP",
+    let protocol = match (dialogue.protocol, dialogue.is_extended(), transaction.parameters.smtputf8) {
+        (Protocol::Smtp, true, true) => "UTF8SMTP",
+        (Protocol::Smtp, true, false) => "ESMTP",
+        (Protocol::Smtp, false, _) => "SMTP",
+        (Protocol::Lmtp, _, true) => "UTF8LMTP",
+        (Protocol::Lmtp, _, false) => "LMTP",
     };
     write!(text, ")\r\n\twith {protocol} id {id:016x}")?;
     // §4.4: with more than one recipient, FOR would tell each of them of another.

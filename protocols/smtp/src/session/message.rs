@@ -15,6 +15,7 @@ use crate::configuration::BareNewlines;
 use crate::content::Content;
 use crate::delivery::trace_headers::trace_headers;
 use crate::delivery::{Failure, Message, Ticket};
+use crate::dialogue::Protocol;
 use crate::metrics::{Limit, MessageResult};
 use crate::reply::Reply;
 use crate::rules::Stage;
@@ -154,7 +155,7 @@ impl Session {
             },
         };
         self.log(&transaction, None, size, result);
-        self.answer(&reply, cx.now);
+        self.answer_message(&reply, transaction.recipients.len(), cx.now);
     }
 
     /// Hands the message to the queue. The transaction comes back when the worker pool is full.
@@ -200,11 +201,23 @@ impl Session {
             Err(Failure::Failed) => (MessageResult::Failed, Reply::new(451, "4.3.0 Local error, try again later")),
         };
         self.log(&delivering.transaction, Some(delivering.id), delivering.size, result);
+        let recipients = delivering.transaction.recipients.len();
         if result == MessageResult::Delivered {
             (self.errors, self.junk) = (0, 0);
         }
         self.enter(State::Commands, now);
-        self.answer(&reply, now);
+        self.answer_message(&reply, recipients, now);
+    }
+
+    /// The reply to a message: in LMTP it is given for each recipient (RFC 2033 §4.2). It is the same for all of them,
+    /// since a message is delivered to all or to none.
+    fn answer_message(&mut self, reply: &Reply, recipients: usize, now: Instant) {
+        if self.dialogue.protocol == Protocol::Lmtp {
+            for _ in 1..recipients {
+                self.write(reply);
+            }
+        }
+        self.answer(reply, now);
     }
 
     /// Counts a message and tells of it.

@@ -198,7 +198,7 @@ fn commands_out_of_order_and_out_of_syntax() {
         S: 500 5.5.1 Command not recognized
         C: HELP
         S: 214-2.0.0 Commands, as in RFC 5321:
-        S: 214 2.0.0 MAIL RCPT DATA BDAT EHLO HELO QUIT RSET NOOP VRFY EXPN HELP",
+        S: 214 2.0.0 MAIL RCPT DATA BDAT EHLO HELO LHLO QUIT RSET NOOP VRFY EXPN HELP",
     ));
 }
 
@@ -289,4 +289,24 @@ fn two_addresses_of_one_mailbox_bring_one_copy() {
     assert_eq!(server.mail("foo.com/any").len(), 1);
     assert_eq!(server.mail("foo.com/%2E.%2Fx").len(), 1);
     assert_eq!(server.all_files().len(), 2);
+}
+
+#[test]
+fn lmtp_answers_for_each_recipient_rfc_2033() {
+    let mut server = TestServer::new("lmtp_listen = [':2424']");
+    let mut client = server.accept_at(1);
+    assert_eq!(server.say(&mut client, b""), "220 foo.com LMTP tapster\r\n");
+    assert_eq!(server.say(&mut client, b"EHLO bar.com\r\n"), "500 5.5.1 This is LMTP, say LHLO\r\n");
+    assert!(server.say(&mut client, b"LHLO bar.com\r\n").contains("\r\n250-PIPELINING\r\n"));
+    let group = b"MAIL FROM:<a@bar.com>\r\nRCPT TO:<jones@foo.com>\r\nRCPT TO:<green@foo.com>\r\nRCPT TO:<brown@foo.com>\r\nDATA\r\n";
+    assert!(server.say(&mut client, group).ends_with("<CRLF>.<CRLF>\r\n"));
+    let replies = server.say(&mut client, b"x\r\n.\r\n");
+    let lines: Vec<&str> = replies.split_inclusive("\r\n").collect();
+    assert!(lines.len() == 2 && lines.iter().all(|line| delivered(line)), "{replies}");
+    assert!(without_id(&server.mail("foo.com/brown")[0]).contains("\twith LMTP id ;"));
+    server.say(&mut client, group);
+    let refused = "550 5.5.2 Bare CR or LF received, message refused\r\n";
+    assert_eq!(server.say(&mut client, b"\n\r\n.\r\n"), refused.repeat(2));
+    let mut client = server.connect();
+    assert_eq!(server.say(&mut client, b"LHLO bar.com\r\n"), "500 5.5.1 This is SMTP, say EHLO\r\n");
 }
