@@ -142,3 +142,39 @@ fn rules_are_checked() {
     );
     assert!(toml::from_str::<Configuration>("rules = [{ at = 'lunch' }]").is_err());
 }
+
+/// The defaults that the documented configuration tells: what it has is what there is without it.
+#[test]
+fn the_documented_defaults_are_the_defaults() {
+    let text = r#"
+        hostname = "mail.example.test"
+        domains = ["example.test"]
+        maildir = "mail"
+        max_message_size = "25MiB"
+        mailboxes = ["*"]
+        aliases = {}
+        subaddress_separator = "+"
+        bare_newlines = "refuse"
+        forbid_unauthorized_pipelining = true
+        lmtp_listen = []
+        [limits]
+        idle_timeout = "5m"
+        banner_delay = "0s"
+        command_line = "4KiB"
+        recipients = 1000
+        errors = 20
+        errors_before_delay = 10
+        error_delay = "1s"
+        junk_commands = 100
+        transactions = 10000
+        connections_per_peer = 50
+        max_connections = 1000
+        min_data_rate = "512B"
+        memory = "256MiB"
+        mailboxes = 10000
+        hops = 100
+    "#;
+    let documented: Configuration = toml::from_str(text).unwrap();
+    let defaults = Configuration { hostname: Some("mail.example.test".to_owned()), ..Configuration::default() };
+    assert_eq!(format!("{documented:?}"), format!("{defaults:?}"));
+}
