@@ -89,6 +89,9 @@ pub(crate) struct EventLoop {
     reload: Option<RunningReload>,
     notifier: Notifier,
     frames_per_turn: usize,
+    /// For how long after a frame the device is read without sleeping.
+    busy_poll: Duration,
+    last_frame: tapster_stack::Instant,
     drain_timeout: Duration,
     stopping: Option<Instant>,
     started: Instant,
@@ -138,6 +141,8 @@ impl EventLoop {
             reload: None,
             notifier: Notifier::from_environment(),
             frames_per_turn: frame.event_loop.frames_per_turn as usize,
+            busy_poll: frame.event_loop.busy_poll.unwrap_or_default(),
+            last_frame: clock.now(),
             drain_timeout: frame.event_loop.drain_timeout,
             stopping: None,
             started: Instant::now(),
@@ -187,7 +192,10 @@ impl EventLoop {
     }
 
     /// How long the loop may sleep. Nothing to wait for is no limit; work left over is no sleep.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
+        if !self.busy_poll.is_zero() {
+            self.device_readable |= self.clock.now().since(self.last_frame) < self.busy_poll;
+        }
         if self.device_readable {
             return Some(Duration::ZERO);
         }
@@ -214,6 +222,7 @@ impl EventLoop {
             };
             // The arrival time is the frame's own, not the turn's: round-trip times are measured with it.
             let now = self.clock.now();
+            self.last_frame = now;
             let delivery = self.host.receive(now, frame);
             let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
             if let Some(delivery) = delivery {
