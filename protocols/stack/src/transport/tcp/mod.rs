@@ -59,7 +59,6 @@
 //! table. [`Tcp::transmit`] visits that list, and [`output`] makes the segments.
 
 mod arrival;
-mod checksum;
 mod configuration;
 mod congestion;
 mod connections;

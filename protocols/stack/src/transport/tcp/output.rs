@@ -13,7 +13,8 @@ use super::segment::{CHECKSUM_OFFSET, Flags, Header, MAXIMUM_HEADER_LENGTH, maxi
 use super::sequence::SequenceNumber;
 use super::state::State;
 use super::timers::Timer;
-use super::{checksum, ecn, receive_window};
+use super::{ecn, receive_window};
+use crate::network::protocol;
 use crate::packet::{OutgoingPacket, PacketSink, SendFailure};
 use crate::{DeviceFull, Instant};
 
@@ -264,7 +265,7 @@ impl ControlBlock {
         let sent = sink.send(OutgoingPacket {
             source: self.key.local.ip(),
             destination: self.key.remote.ip(),
-            protocol: checksum::PROTOCOL,
+            protocol: protocol::TCP,
             hop_limit: environment.configuration.hop_limit,
             traffic_class,
             dont_fragment: true,
@@ -434,7 +435,7 @@ pub(crate) fn send_bare(
     let sent = sink.send(OutgoingPacket {
         source: key.local.ip(),
         destination: key.remote.ip(),
-        protocol: checksum::PROTOCOL,
+        protocol: protocol::TCP,
         hop_limit: environment.configuration.hop_limit,
         traffic_class: environment.configuration.traffic_class & !0b11,
         dont_fragment: true,

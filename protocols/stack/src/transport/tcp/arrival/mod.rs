@@ -18,7 +18,8 @@ use super::reply::{Reply, Reset};
 use super::segment::{Flags, Segment};
 use super::sequence::SequenceNumber;
 use super::time_wait::Disposition;
-use super::{Tcp, checksum, ecn};
+use super::{Tcp, ecn};
+use crate::network::{checksum, protocol};
 use crate::packet::ReceivedPacket;
 use crate::{ClosedReason, ConnectionId, Instant, Payload};
 
@@ -58,7 +59,8 @@ impl Tcp {
             self.counters.group_destination += 1;
             return None;
         }
-        if !packet.checksum_valid && !checksum::is_valid(packet.source, packet.destination, &packet.payload) {
+        if !packet.checksum_valid && !checksum::holds(packet.source, packet.destination, protocol::TCP, &packet.payload)
+        {
             self.counters.bad_checksum += 1;
             return None;
         }
