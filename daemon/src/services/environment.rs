@@ -19,7 +19,8 @@ const PENDING_CONNECTIONS: usize = 256;
 /// The surroundings of all sessions and datagram services.
 pub(crate) struct Surroundings {
     pub(super) pool: Pool,
-    pub(super) pending_connections: Vec<(Owner, SocketAddr, Box<dyn Session>)>,
+    /// The connections to open: for which module, to where, and for which session.
+    pub(super) pending_connections: Vec<(usize, SocketAddr, Box<dyn Session>)>,
     random: StdRng,
     job_owners: HashMap<JobId, Owner>,
 }
@@ -34,15 +35,16 @@ impl Surroundings {
         self.job_owners.remove(&job)
     }
 
-    /// The surroundings as one owner sees them.
-    pub(super) const fn of(&mut self, owner: Owner) -> OwnSurroundings<'_> {
-        OwnSurroundings { owner, surroundings: self }
+    /// The surroundings as one owner sees them, which belongs to a module.
+    pub(super) const fn of(&mut self, owner: Owner, module: usize) -> OwnSurroundings<'_> {
+        OwnSurroundings { owner, module, surroundings: self }
     }
 }
 
 /// The surroundings as one owner sees them: its jobs are known to be its own.
 pub(super) struct OwnSurroundings<'a> {
     owner: Owner,
+    module: usize,
     surroundings: &'a mut Surroundings,
 }
 
@@ -61,7 +63,7 @@ impl Environment for OwnSurroundings<'_> {
         if self.surroundings.pending_connections.len() >= PENDING_CONNECTIONS {
             return Err(ConnectError::TooMany);
         }
-        self.surroundings.pending_connections.push((self.owner, remote, session));
+        self.surroundings.pending_connections.push((self.module, remote, session));
         Ok(())
     }
 }

@@ -237,7 +237,7 @@ impl Services {
         let Some((local, remote)) = ends else { return };
         let link_address = turn.host.hardware_address_of(remote.ip()).map(|address| address.0);
         let peer = Peer { local, remote, link_address, connection: connection.as_u64() };
-        let mut surroundings = self.surroundings.of(Owner::Session(connection));
+        let mut surroundings = self.surroundings.of(Owner::Session(connection), entry.module);
         let now = self.clock.module_time(turn.now);
         let session = entry.service.accept(peer, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
         let module = entry.module;
@@ -273,7 +273,7 @@ impl Services {
         let Some(stream) = turn.host.stream(turn.now, connection, lent) else { return };
         let mut stream = Connection(stream);
         let owner = Owner::Session(connection);
-        let mut surroundings = self.surroundings.of(owner);
+        let mut surroundings = self.surroundings.of(owner, entry.module);
         let now = self.clock.module_time(turn.now);
         let mut cx = Context::new(now, turn.wall_clock, &mut surroundings, finished);
         let next = entry.session.advance(&mut stream, &mut cx);
@@ -298,7 +298,7 @@ impl Services {
     /// Tells a session that its connection has ended, and drops it.
     fn end_session<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>, connection: ConnectionId, reason: Closed) {
         let Some(mut entry) = self.remove_session(connection) else { return };
-        let mut surroundings = self.surroundings.of(Owner::Session(connection));
+        let mut surroundings = self.surroundings.of(Owner::Session(connection), entry.module);
         let now = self.clock.module_time(turn.now);
         entry.session.closed(reason, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
         self.open_connections(turn);
@@ -312,11 +312,7 @@ impl Services {
 
     /// Opens the connections that modules asked for.
     fn open_connections<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>) {
-        while let Some((owner, remote, session)) = self.surroundings.pending_connections.pop() {
-            let module = match owner {
-                Owner::Session(connection) => self.session(connection).map(|entry| entry.module),
-                Owner::Datagrams(index) => self.datagrams.get(index).map(|slot| slot.module),
-            };
+        while let Some((module, remote, session)) = self.surroundings.pending_connections.pop() {
             self.open_connection(turn, module, remote, session);
         }
     }
@@ -324,17 +320,15 @@ impl Services {
     fn open_connection<D: FrameSink>(
         &mut self,
         turn: &mut Turn<'_, D>,
-        module: Option<usize>,
+        module: usize,
         remote: SocketAddr,
         mut session: Box<dyn Session>,
     ) {
-        // Whoever asked may have gone in the same call; nobody waits for the connection then.
-        let Some(module) = module else { return };
         match turn.host.connect(turn.now, remote) {
             Ok(connection) => self.insert_session(connection, module, session),
             Err(error) => {
                 tracing::debug!(%remote, %error, "a connection could not be opened");
-                let mut surroundings = self.surroundings.of(Owner::Datagrams(usize::MAX));
+                let mut surroundings = self.surroundings.of(Owner::Datagrams(usize::MAX), module);
                 let now = self.clock.module_time(turn.now);
                 session.closed(Closed::Refused, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
             }
@@ -351,7 +345,7 @@ impl Services {
     ) {
         let Some(slot) = self.datagrams.get_mut(index) else { return };
         let owner = Owner::Datagrams(index);
-        let mut surroundings = self.surroundings.of(owner);
+        let mut surroundings = self.surroundings.of(owner, slot.module);
         let now = self.clock.module_time(turn.now);
         let mut cx = Context::new(now, turn.wall_clock, &mut surroundings, finished);
         let mut socket =
@@ -451,3 +445,6 @@ impl Services {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
