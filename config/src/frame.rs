@@ -6,6 +6,7 @@
 pub(crate) mod arp;
 pub(crate) mod control;
 pub(crate) mod event_loop;
+pub(crate) mod impair;
 pub(crate) mod link;
 pub(crate) mod log;
 pub(crate) mod network;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Deserializer};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Document, Read};
 use crate::path::KeyPath;
-use crate::{Arp, Control, EventLoop, Link, Log, Network, Tcp, check};
+use crate::{Arp, Control, EventLoop, Impair, Link, Log, Network, Tcp, check};
 
 /// The whole document but for what the services' sections say.
 ///
@@ -38,6 +39,8 @@ pub struct Frame {
     pub tcp: Tcp,
     /// `[arp]`: the neighbour cache.
     pub arp: Arp,
+    /// `[impair]`: a bad network, on purpose.
+    pub impair: Impair,
     /// `[log]`: what is logged and how.
     pub log: Log,
     /// `[metrics]`: nothing can be set yet.

@@ -38,6 +38,7 @@ pub use embedded::{DOCUMENT as EMBEDDED_DOCUMENT, embedded_files};
 pub use frame::arp::Arp;
 pub use frame::control::{Control, default_control_socket};
 pub use frame::event_loop::EventLoop;
+pub use frame::impair::{Impair, Impairment, Probability, Rate};
 pub use frame::link::{HostEnd, Link, MacAddress};
 pub use frame::log::{Log, LogFormat, LogLevel};
 pub use frame::network::{InterfaceAddress, Network, Route};

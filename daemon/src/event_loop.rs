@@ -8,6 +8,9 @@
 //! ```
 
 mod answers;
+mod orders;
+mod reloading;
+mod stopping;
 
 use std::io;
 use std::path::PathBuf;
@@ -15,23 +18,24 @@ use std::time::{Duration, Instant, SystemTime};
 
 use mio::{Events, Interest, Poll, Token, Waker};
 use rand::rngs::StdRng;
-use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
-use tapster_service::{Busy, FinishedJob, JobId};
-use tapster_stack::{ConnectionId, Host};
+use tapster_stack::Host;
 
-use self::answers::no_such_connection;
+use self::reloading::RunningReload;
 use crate::clock::Clock;
-use crate::control::command::Command;
-use crate::control::{Control, ControlError, Moment, Response, Ticket};
+use crate::control::{Control, ControlError, Moment};
 use crate::link::{ReceiveBuffer, Tap};
+use crate::logging;
 use crate::metrics::Metrics;
+use crate::news::News;
 use crate::notify::Notifier;
 use crate::pool::Pool;
 use crate::reload::Reloader;
+use crate::sandbox;
 use crate::services::{Services, Turn};
 use crate::settings::Settings;
+use crate::wire::{Arrival, Wire};
 
 const DEVICE: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -67,13 +71,15 @@ pub(crate) struct Parts {
     pub(crate) control_socket: PathBuf,
     pub(crate) reloader: Reloader,
     pub(crate) metrics: Metrics,
+    pub(crate) log_level: logging::Level,
+    pub(crate) host_configuration: tapster_stack::Configuration,
 }
 
 /// The loop.
 pub(crate) struct EventLoop {
     poll: Poll,
     signals: Signals,
-    device: Tap,
+    wire: Wire,
     buffer: ReceiveBuffer,
     /// The device has, or may have, frames that were not read.
     device_readable: bool,
@@ -81,10 +87,14 @@ pub(crate) struct EventLoop {
     device_full: bool,
     host: Host,
     services: Services,
+    news: News,
     control: Control,
     control_random: StdRng,
     clock: Clock,
     metrics: Metrics,
+    log_level: logging::Level,
+    /// What the host was made from, for making another one.
+    host_configuration: tapster_stack::Configuration,
     reloader: Reloader,
     reload: Option<RunningReload>,
     notifier: Notifier,
@@ -97,38 +107,35 @@ pub(crate) struct EventLoop {
     started: Instant,
 }
 
-/// A configuration is being read by a worker.
-struct RunningReload {
-    job: JobId,
-    /// Who asked for it, through the control socket.
-    tickets: Vec<Ticket>,
-}
-
 impl EventLoop {
     /// Sets everything up: from now on the services listen.
     ///
     /// # Errors
     /// See [`LoopError`].
     pub(crate) fn new(parts: Parts) -> Result<Self, LoopError> {
-        let Parts { mut device, mut host, clock, random, control_random, settings, control_socket, reloader, metrics } =
-            parts;
+        let Parts { device, mut host, clock, random, control_random, settings, control_socket, reloader, .. } = parts;
         let Settings { frame, services: wanted, .. } = settings;
         let poll = Poll::new().map_err(LoopError::SetUp)?;
         let registry = poll.registry();
-        registry.register(&mut device, DEVICE, Interest::READABLE | Interest::WRITABLE).map_err(LoopError::SetUp)?;
+        let mut wire = Wire::new(device, clock);
+        registry.register(&mut wire, DEVICE, Interest::READABLE | Interest::WRITABLE).map_err(LoopError::SetUp)?;
         let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(LoopError::SetUp)?;
         registry.register(&mut signals, SIGNALS, Interest::READABLE).map_err(LoopError::SetUp)?;
         let waker = Waker::new(registry, WORKERS).map_err(LoopError::SetUp)?;
+        let control = Control::open(&control_socket, frame.control.group.as_deref(), registry, CONTROL)?;
+        // The last that needs a privilege is done, and no other thread runs yet.
+        sandbox::enter();
         let pool = Pool::start(frame.event_loop.workers as usize, frame.event_loop.worker_queue as usize, waker);
         let mut services = Services::new(clock, pool.map_err(LoopError::SetUp)?, random);
         services.install(&mut host, wanted)?;
-        let control = Control::open(&control_socket, registry, CONTROL)?;
         host.announce(clock.now());
-        Ok(Self {
+        let impair = frame.impair;
+        let mut event_loop = Self {
             poll,
             signals,
             buffer: ReceiveBuffer::default(),
-            device,
+            wire,
+            news: News::default(),
             device_readable: true,
             device_full: false,
             host,
@@ -136,7 +143,9 @@ impl EventLoop {
             control,
             control_random,
             clock,
-            metrics,
+            metrics: parts.metrics,
+            log_level: parts.log_level,
+            host_configuration: parts.host_configuration,
             reloader,
             reload: None,
             notifier: Notifier::from_environment(),
@@ -146,7 +155,9 @@ impl EventLoop {
             drain_timeout: frame.event_loop.drain_timeout,
             stopping: None,
             started: Instant::now(),
-        })
+        };
+        event_loop.impair_as_configured(&impair).map_err(LoopError::SetUp)?;
+        Ok(event_loop)
     }
 
     /// Runs until told to stop.
@@ -174,9 +185,9 @@ impl EventLoop {
                         let (control, registry, mut moment) = self.control_parts(wall_clock);
                         control.accept(registry, &mut moment);
                     }
-                    connection => {
+                    _ => {
                         let (control, _, mut moment) = self.control_parts(wall_clock);
-                        control.socket_ready(connection, &mut moment);
+                        control.socket_ready(event, &mut moment);
                     }
                 }
             }
@@ -184,6 +195,7 @@ impl EventLoop {
             self.expire(wall_clock);
             self.carry_out_commands(wall_clock);
             self.transmit();
+            self.feed_readers(wall_clock);
             self.notifier.keep_alive(Instant::now());
             self.metrics.turns.inc();
         }
@@ -200,7 +212,8 @@ impl EventLoop {
             return Some(Duration::ZERO);
         }
         let retry = self.device_full.then_some(DEVICE_FULL_RETRY);
-        let stack = self.host.next_deadline().into_iter().chain(self.services.next_deadline()).min();
+        let wire = self.wire.next_deadline(self.device_full);
+        let stack = self.host.next_deadline().into_iter().chain(self.services.next_deadline()).chain(wire).min();
         let now = self.clock.now();
         let stack = stack.map(|deadline| deadline.since(now));
         let present = Instant::now();
@@ -211,20 +224,23 @@ impl EventLoop {
 
     /// Takes frames until there are none, or the bound of a turn is reached, so that nothing else starves.
     fn receive(&mut self, wall_clock: SystemTime) -> Result<(), LoopError> {
-        if !self.device_readable {
+        if !self.device_readable && !self.wire.has_arrival() {
             return Ok(());
         }
         for _ in 0..self.frames_per_turn {
-            let frame = self.device.receive(&mut self.buffer).map_err(LoopError::Device)?;
-            let Some(frame) = frame else {
-                self.device_readable = false;
-                return Ok(());
+            let frame = match self.wire.receive(&mut self.buffer).map_err(LoopError::Device)? {
+                Arrival::Frame(frame) => frame,
+                Arrival::Delayed => continue,
+                Arrival::Nothing => {
+                    self.device_readable = false;
+                    return Ok(());
+                }
             };
             // The arrival time is the frame's own, not the turn's: round-trip times are measured with it.
             let now = self.clock.now();
             self.last_frame = now;
             let delivery = self.host.receive(now, frame);
-            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
             if let Some(delivery) = delivery {
                 self.services.deliver(&mut turn, delivery);
             }
@@ -242,16 +258,26 @@ impl EventLoop {
     fn expire(&mut self, wall_clock: SystemTime) {
         let now = self.clock.now();
         self.host.expire(now);
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
         self.services.handle_events(&mut turn);
         self.services.expire(&mut turn);
+        self.tell_address_events(wall_clock);
         let (control, _, mut moment) = self.control_parts(wall_clock);
         control.expire(&mut moment);
     }
 
     /// Sends what there is to send. What the device does not take waits in the host.
     fn transmit(&mut self) {
-        self.device_full = self.host.transmit(self.clock.now(), &mut self.device).is_err();
+        let sent = self.host.transmit(self.clock.now(), &mut self.wire);
+        self.device_full = sent.and(self.wire.flush()).is_err();
+    }
+
+    /// Wakes the readers of events and captures for which there is something new.
+    fn feed_readers(&mut self, wall_clock: SystemTime) {
+        while let Some(reader) = self.news.next_woken().or_else(|| self.wire.next_woken()) {
+            let (control, _, mut moment) = self.control_parts(wall_clock);
+            control.stream_ready(reader, &mut moment);
+        }
     }
 
     /// The control socket with what a call of it needs.
@@ -260,46 +286,11 @@ impl EventLoop {
         (&mut self.control, self.poll.registry(), moment)
     }
 
-    /// Carries out what was asked through the control socket.
-    fn carry_out_commands(&mut self, wall_clock: SystemTime) {
-        while let Some((ticket, command)) = self.control.next_command() {
-            let response = match command {
-                Command::Reload => {
-                    self.begin_reload(Some(ticket), wall_clock);
-                    continue;
-                }
-                Command::Stop => {
-                    tracing::info!("told to stop through the control socket");
-                    self.begin_stop();
-                    Response::json(&json!({ "stopping": true }))
-                }
-                Command::Kill(connection) => self.kill(connection, wall_clock),
-                question => self.answer_to(&question),
-            };
-            self.answer(ticket, response, wall_clock);
-        }
-    }
-
-    fn kill(&mut self, connection: ConnectionId, wall_clock: SystemTime) -> Response {
-        let now = self.clock.now();
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
-        if !self.services.kill(&mut turn, connection) {
-            return no_such_connection(connection);
-        }
-        tracing::info!(connection = connection.as_u64(), "connection reset by the operator");
-        Response::json(&json!({ "killed": connection.as_u64() }))
-    }
-
-    fn answer(&mut self, ticket: Ticket, response: Response, wall_clock: SystemTime) {
-        let (control, _, mut moment) = self.control_parts(wall_clock);
-        control.answer(ticket, response, &mut moment);
-    }
-
     /// Brings the workers' results to whoever waits for them.
     fn finish_jobs(&mut self, wall_clock: SystemTime) {
         loop {
             let now = self.clock.now();
-            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
+            let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
             let Some(finished) = self.services.finish_jobs(&mut turn) else { return };
             if self.reload.as_ref().is_some_and(|reload| reload.job == finished.id) {
                 self.finish_reload(finished, wall_clock);
@@ -322,81 +313,5 @@ impl EventLoop {
                 }
             }
         }
-    }
-}
-
-/// Reloading the configuration.
-impl EventLoop {
-    /// Has a worker read the configuration. Whoever asks meanwhile waits for the same result.
-    fn begin_reload(&mut self, ticket: Option<Ticket>, wall_clock: SystemTime) {
-        if let Some(running) = &mut self.reload {
-            running.tickets.extend(ticket);
-            return;
-        }
-        self.notifier.reloading();
-        match self.services.spawn(self.reloader.job()) {
-            Ok(job) => self.reload = Some(RunningReload { job, tickets: ticket.into_iter().collect() }),
-            Err(Busy) => {
-                tracing::error!("the configuration was not reloaded: all workers are busy");
-                self.notifier.ready();
-                if let Some(ticket) = ticket {
-                    self.answer(ticket, Response::error(503, "all workers are busy; try again"), wall_clock);
-                }
-            }
-        }
-    }
-
-    /// Puts the configuration that was read in force, all of it or nothing.
-    fn finish_reload(&mut self, finished: FinishedJob, wall_clock: SystemTime) {
-        let Some(RunningReload { tickets, .. }) = self.reload.take() else { return };
-        let accepted = self.reloader.accept(finished).and_then(|services| {
-            self.services.install(&mut self.host, services).map_err(|error| vec![error.to_string()])
-        });
-        let response = self.reloader.conclude(accepted);
-        self.notifier.ready();
-        for ticket in tickets {
-            self.answer(ticket, response.clone(), wall_clock);
-        }
-    }
-}
-
-/// Stopping.
-impl EventLoop {
-    /// Stops taking connections. Those that are under way have until the drain time-out.
-    fn begin_stop(&mut self) {
-        if self.stopping.is_none() {
-            self.notifier.stopping();
-            self.services.stop_listening(&mut self.host);
-            self.stopping = Some(Instant::now() + self.drain_timeout);
-        }
-    }
-
-    /// Whether all that was under way has ended, or has had its time.
-    fn has_stopped(&mut self) -> bool {
-        let Some(deadline) = self.stopping else { return false };
-        let now = self.clock.now();
-        let wall_clock = SystemTime::now();
-        let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
-        self.services.close_idle_sessions(&mut turn);
-        self.transmit();
-        let done = self.services.session_count() == 0 && !self.host.connections().any(|row| row.state.sends());
-        done || Instant::now() >= deadline
-    }
-
-    /// Resets what is left.
-    fn stop(&mut self) {
-        let left = self.services.session_count();
-        if left > 0 {
-            tracing::warn!(connections = left, "the drain time-out is over; connections are reset");
-        }
-        let mut turn = Turn {
-            now: self.clock.now(),
-            wall_clock: SystemTime::now(),
-            host: &mut self.host,
-            device: &mut self.device,
-        };
-        self.services.abort_sessions(&mut turn);
-        self.transmit();
-        tracing::info!("stopped");
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! command_line ─► Daemon ─► settings ─► event_loop ─┬─► link      the TAP device
+//!                              │                    ├─► wire      a bad network and captures, when switched on
 //!                              │                    ├─► stack     (crate) frames in, frames out
 //!                              └─► modules          ├─► services  the seam between stack and modules
 //!                                                   └─► control   the socket of `tapster ctl`
@@ -29,18 +30,22 @@ pub mod demo;
 mod event_loop;
 pub mod link;
 mod logging;
+mod manual;
 mod metrics;
 mod modules;
+mod news;
 mod notify;
 mod pool;
 mod reload;
+mod sandbox;
 mod services;
 mod settings;
 mod start;
+mod wire;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tapster_service::Module;
 
 use self::command_line::{Command, CommandLine, exit_code};
@@ -90,6 +95,11 @@ impl Daemon {
             Command::Check(configuration) => return start::check(self.modules, configuration),
             Command::Demo { command } => return demo_command(command),
             Command::Ctl(ctl) => return ctl::run(&ctl),
+            Command::Completions { shell } => {
+                clap_complete::generate(shell, &mut CommandLine::command(), "tapster", &mut std::io::stdout());
+                return ExitCode::SUCCESS;
+            }
+            Command::Man { directory } => manual::write(&directory).map_err(start::StartError::Manual),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

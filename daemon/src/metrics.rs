@@ -185,8 +185,11 @@ impl Maker<'_> {
     }
 }
 
-/// Brings a counter up to a number that only grows.
+/// Brings a counter up to a number that grows, or starts again from zero after a reset of the stack.
 fn set(counter: &IntCounter, value: u64) {
+    if value < counter.get() {
+        counter.reset();
+    }
     counter.inc_by(value.saturating_sub(counter.get()));
 }
 

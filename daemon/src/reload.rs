@@ -11,7 +11,6 @@ use tapster_service::{FinishedJob, Job};
 
 use crate::control::Response;
 use crate::modules::Modules;
-use crate::services::NamedService;
 use crate::settings::{Origin, Settings};
 
 /// What a worker makes of the configuration.
@@ -63,11 +62,11 @@ impl Reloader {
         })
     }
 
-    /// Takes the services of a configuration that a job has read, if it may be put in force.
+    /// Takes a configuration that a job has read, if it may be put in force.
     ///
     /// # Errors
     /// All that forbids it.
-    pub(crate) fn accept(&mut self, finished: FinishedJob) -> Result<Vec<NamedService>, Vec<String>> {
+    pub(crate) fn accept(&mut self, finished: FinishedJob) -> Result<Settings, Vec<String>> {
         let loaded =
             finished.downcast::<Loaded>().ok_or_else(|| vec!["reading the configuration failed".to_owned()])?;
         let settings = loaded.map_err(|diagnostics| diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -76,23 +75,28 @@ impl Reloader {
             return Err(fixed);
         }
         self.warnings = settings.warnings.iter().map(ToString::to_string).collect();
-        Ok(settings.services)
+        Ok(settings)
     }
 
     /// The sections that differ and cannot change while tapster runs.
     fn fixed_changes(&self, new: &Frame) -> Vec<String> {
         let old = &self.frame;
         let sections = [
-            ("link", old.link != new.link),
-            ("network", old.network != new.network),
-            ("control", old.control != new.control),
-            ("tcp", old.tcp != new.tcp),
-            ("arp", old.arp != new.arp),
-            ("log", old.log != new.log),
-            ("event_loop", old.event_loop != new.event_loop),
+            ("[link]", old.link != new.link),
+            ("[network]", old.network != new.network),
+            ("[control]", old.control != new.control),
+            ("[tcp]", old.tcp != new.tcp),
+            ("[arp]", old.arp != new.arp),
+            ("log.format", old.log.format != new.log.format),
+            ("[event_loop]", old.event_loop != new.event_loop),
         ];
         let changed = sections.iter().filter(|(_, changed)| *changed);
-        changed.map(|(name, _)| format!("[{name}] cannot change while tapster runs: restart it")).collect()
+        changed.map(|(name, _)| format!("{name} cannot change while tapster runs: restart it")).collect()
+    }
+
+    /// A configuration is in force: its frame is the one to compare the next one with.
+    pub(crate) fn set_frame(&mut self, frame: Frame) {
+        self.frame = frame;
     }
 
     /// Notes what came of it, and says so in the log and to whoever asked.

@@ -13,6 +13,7 @@ use tapster_config::{Diagnostic, Document, Frame, KeyPath, Severity, Sources};
 
 use tapster_service::Transport;
 
+use crate::control::group_number;
 use crate::modules::{Modules, Surroundings};
 use crate::services::{Clash, NamedService, clashes};
 use crate::start::control_socket;
@@ -59,6 +60,12 @@ impl Settings {
                     directory
                 }
             };
+            if let Some(group) = &frame.control.group
+                && let Err(error) = group_number(group)
+            {
+                let path = KeyPath::dotted("control.group");
+                diagnostics.push(document.diagnose(&path, Severity::Error, error.to_string(), None));
+            }
             let addresses: Vec<IpAddr> = frame.network.addresses.iter().map(|own| own.address()).collect();
             let surroundings =
                 Surroundings { directory: &directory, addresses: &addresses, hostname: &frame.network.hostname };

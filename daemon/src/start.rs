@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::modules::Modules;
 use crate::reload::Reloader;
 use crate::settings::{Origin, Settings};
+use crate::wire;
 
 /// Why `run` ended otherwise than by being told to.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +39,8 @@ pub(crate) enum StartError {
     Randomness(#[source] rand::rngs::SysError),
     #[error("the metrics cannot be made: {0}")]
     Metrics(#[from] prometheus::Error),
+    #[error("the manual pages cannot be written: {0}")]
+    Manual(#[source] std::io::Error),
     #[error(transparent)]
     Loop(#[from] LoopError),
 }
@@ -54,7 +57,7 @@ pub(crate) fn run(mut modules: Modules, configuration: Configuration) -> Result<
     })?;
     print(&settings.warnings);
     let frame = settings.frame.clone();
-    logging::set_up(frame.log);
+    let log_level = logging::set_up(frame.log);
     let device =
         Tap::open(&link::Settings { name: frame.link.name.clone(), mtu: frame.link.mtu, offload: frame.link.offload })?;
     set_up_host_end(&frame, &device)?;
@@ -62,7 +65,8 @@ pub(crate) fn run(mut modules: Modules, configuration: Configuration) -> Result<
     let mut random = StdRng::try_from_rng(&mut SysRng).map_err(StartError::Randomness)?;
     let mut seed = [0; 32];
     random.fill_bytes(&mut seed);
-    let host = Host::new(host_configuration(&frame, device.features()), seed, clock.now());
+    let host_configuration = host_configuration(&frame, device.features());
+    let host = Host::new(host_configuration.clone(), seed, clock.now());
     let metrics = Metrics::new(modules.registry())?;
     let services: Vec<_> = settings.services.iter().map(|service| service.module).collect();
     tracing::info!(
@@ -83,6 +87,8 @@ pub(crate) fn run(mut modules: Modules, configuration: Configuration) -> Result<
         control_socket,
         reloader: Reloader::new(origin, modules, frame),
         metrics,
+        log_level,
+        host_configuration,
     })?;
     Ok(event_loop.run()?)
 }
@@ -184,10 +190,7 @@ fn host_configuration(frame: &Frame, features: link::Features) -> tapster_stack:
             addresses: network.addresses.iter().map(|own| (own.address(), own.prefix_length())).collect(),
             gateways: network.gateways.clone(),
             routes: routes.collect(),
-            offload: net::OffloadCapabilities {
-                checksum: features.checksum,
-                segmentation: features.tcp_segmentation.then_some(LARGEST_PACKET),
-            },
+            offload: wire::capabilities(features),
             neighbors: net::NeighborLimits {
                 capacity: arp.cache_size as usize,
                 waiting_packets: arp.queue_length as usize,
@@ -212,9 +215,6 @@ fn host_configuration(frame: &Frame, features: link::Features) -> tapster_stack:
         },
     }
 }
-
-/// The largest packet that is left to the device to cut, in octets: what IPv4's length field holds.
-const LARGEST_PACKET: usize = 65_535;
 
 fn size(size: bytesize::ByteSize) -> usize {
     usize::try_from(size.as_u64()).unwrap_or(usize::MAX)

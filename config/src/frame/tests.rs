@@ -64,7 +64,8 @@ fn every_key_that_the_embedded_default_shows_exists() {
 #[test]
 fn every_key_that_exists_is_shown_in_the_embedded_default() {
     let shown = document(&embedded_with_all_keys());
-    for section in ["link", "link.host", "network", "control", "tcp", "arp", "log", "event_loop"] {
+    for section in ["link", "link.host", "network", "control", "tcp", "arp", "impair", "impair.in", "log", "event_loop"]
+    {
         // An unknown key without a near one is answered with all keys.
         let answer = wrong(&format!("[{section}]\nqqqqqqqqqqqqqqq = 1\n"));
         let (_, known) = answer.split_once("known here: ").unwrap_or_else(|| panic!("{answer}"));
@@ -220,7 +221,7 @@ http = true
         wrong(text),
         r#"tapster.toml:1:1: error: unknown key `mtu` at the top level
     1 | mtu = 1
-      | ^^^ known here: link, network, control, tcp, arp, log, metrics, event_loop, services
+      | ^^^ known here: link, network, control, tcp, arp, impair, log, metrics, event_loop, services
 tapster.toml:2:2: error: unknown section [lnik]
     2 | [lnik]
       |  ^^^^ did you mean `link`?

@@ -14,7 +14,9 @@ use serde_json::json;
 use tapster_http::{Answer, Body, Handler, Reply, Request};
 use tapster_service::{Context, FinishedJob, JobId};
 
+use super::Asker;
 use super::command::{Command, NotACommand};
+use super::feed::Outlet;
 
 /// The commands that wait to be carried out.
 pub(super) type Inbox = Rc<RefCell<Pending>>;
@@ -35,6 +37,7 @@ pub(super) struct Asked {
     pub(super) connection: usize,
     /// Under which number the handler waits for the answer.
     pub(super) id: JobId,
+    pub(super) asker: Asker,
     pub(super) command: Command,
 }
 
@@ -43,7 +46,15 @@ pub(super) struct Asked {
 pub(crate) struct Response {
     status: u16,
     content_type: &'static str,
-    body: Bytes,
+    content: Content,
+}
+
+/// What an answer consists of.
+#[derive(Clone, Debug)]
+enum Content {
+    Bytes(Bytes),
+    /// What comes, until it ends or the reader goes.
+    Stream(Outlet),
 }
 
 impl Response {
@@ -54,7 +65,11 @@ impl Response {
 
     /// Prometheus' text form.
     pub(crate) fn prometheus(text: String) -> Self {
-        Self { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body: text.into() }
+        Self {
+            status: 200,
+            content_type: "text/plain; version=0.0.4; charset=utf-8",
+            content: Content::Bytes(text.into()),
+        }
     }
 
     /// An error: `{"error": "…"}`, with the HTTP status that fits it.
@@ -68,21 +83,32 @@ impl Response {
         Self::document(422, &json!({ "error": error, "problems": problems }))
     }
 
+    /// An answer that goes on.
+    pub(crate) const fn stream(content_type: &'static str, outlet: Outlet) -> Self {
+        Self { status: 200, content_type, content: Content::Stream(outlet) }
+    }
+
     fn document(status: u16, value: &impl Serialize) -> Self {
         let content_type = "application/json";
         match serde_json::to_vec(value) {
             Ok(mut body) => {
                 body.push(b'\n');
-                Self { status, content_type, body: body.into() }
+                Self { status, content_type, content: Content::Bytes(body.into()) }
             }
-            Err(error) => Self { status: 500, content_type: "text/plain", body: error.to_string().into() },
+            Err(error) => {
+                Self { status: 500, content_type: "text/plain", content: Content::Bytes(error.to_string().into()) }
+            }
         }
     }
 }
 
 impl From<Response> for Answer {
     fn from(response: Response) -> Self {
-        Reply::new(response.status).field("Content-Type", response.content_type).body(Body::Bytes(response.body)).into()
+        let body = match response.content {
+            Content::Bytes(bytes) => Body::Bytes(bytes),
+            Content::Stream(outlet) => Body::Produced { length: None, producer: Box::new(outlet) },
+        };
+        Reply::new(response.status).field("Content-Type", response.content_type).body(body).into()
     }
 }
 
@@ -91,6 +117,7 @@ impl From<Response> for Answer {
 pub(super) struct Api {
     pub(super) inbox: Inbox,
     pub(super) connection: usize,
+    pub(super) asker: Asker,
     /// Whether the peer may change things: root and the daemon's own user.
     pub(super) may_change: bool,
 }
@@ -111,7 +138,7 @@ impl Handler for Api {
         let mut inbox = self.inbox.borrow_mut();
         let id = JobId(inbox.asked);
         inbox.asked += 1;
-        inbox.commands.push_back(Asked { connection: self.connection, id, command });
+        inbox.commands.push_back(Asked { connection: self.connection, id, asker: self.asker, command });
         Answer::Later(id)
     }
 

@@ -3,14 +3,19 @@
 //! Responsible for the paths of the control interface (`/v1/…`): which request means which [`Command`], and who may give
 //! it. Not for carrying it out.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Duration;
 
+use tapster_config::LogLevel;
 use tapster_http::Method;
 use tapster_stack::ConnectionId;
 
+use super::query;
+use crate::wire::Order;
+use crate::wire::capture::Filter;
+
 /// One order or question.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Command {
     Status,
     Services,
@@ -19,9 +24,22 @@ pub(crate) enum Command {
     Connection(ConnectionId),
     Neighbors,
     Routes,
+    Groups,
     Statistics,
     Metrics,
+    LogLevel,
+    SetLogLevel(LogLevel),
     Kill(ConnectionId),
+    /// The stack back to its initial state.
+    Reset,
+    /// How bad the link is.
+    Impairment,
+    Impair(Box<Order>),
+    /// No impairment any more.
+    Mend,
+    /// What happens from now on, until the reader goes.
+    Events,
+    Capture(CaptureRequest),
     Reload,
     Stop,
 }
@@ -35,6 +53,19 @@ pub(crate) struct ConnectionFilter {
     pub(crate) service: Option<String>,
     /// The peer's address.
     pub(crate) peer: Option<IpAddr>,
+}
+
+/// Which frames are to be captured, and for how long.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct CaptureRequest {
+    /// What must be true of each; the ends of a connection are not known yet.
+    pub(crate) filter: Filter,
+    /// Only those of this connection.
+    pub(crate) connection: Option<ConnectionId>,
+    /// After so many frames the capture ends.
+    pub(crate) count: Option<u64>,
+    /// After so long the capture ends.
+    pub(crate) duration: Option<Duration>,
 }
 
 /// A request that is no command.
@@ -52,7 +83,15 @@ impl Command {
     /// Whether it changes something, so that not everybody who may look may give it.
     pub(crate) const fn changes(&self) -> bool {
         match self {
-            Self::Kill(_) | Self::Reload | Self::Stop => true,
+            Self::Kill(_)
+            | Self::Reload
+            | Self::Stop
+            | Self::SetLogLevel(_)
+            | Self::Reset
+            | Self::Impair(_)
+            | Self::Mend => true,
+            // Nothing changes, but what passes is not everybody's to read.
+            Self::Capture(_) => true,
             Self::Status
             | Self::Services
             | Self::Listeners
@@ -60,6 +99,10 @@ impl Command {
             | Self::Connection(_)
             | Self::Neighbors
             | Self::Routes
+            | Self::Groups
+            | Self::LogLevel
+            | Self::Impairment
+            | Self::Events
             | Self::Statistics
             | Self::Metrics => false,
         }
@@ -76,15 +119,35 @@ impl Command {
             Method::Post => Ok(command),
             _ => Err(NotACommand::MethodNotAllowed("POST")),
         };
+        // A stream has no end that a HEAD request could wait for.
+        let stream = |command| match method {
+            Method::Get => Ok(command),
+            _ => Err(NotACommand::MethodNotAllowed("GET")),
+        };
         match path {
             "/v1/status" => read(Self::Status),
             "/v1/services" => read(Self::Services),
             "/v1/listeners" => read(Self::Listeners),
-            "/v1/connections" => ConnectionFilter::parse(query).and_then(|filter| read(Self::Connections(filter))),
+            "/v1/connections" => query::connections(query).and_then(|filter| read(Self::Connections(filter))),
             "/v1/neighbors" => read(Self::Neighbors),
             "/v1/routes" => read(Self::Routes),
+            "/v1/groups" => read(Self::Groups),
             "/v1/statistics" => read(Self::Statistics),
             "/v1/metrics" => read(Self::Metrics),
+            "/v1/log" => match method {
+                Method::Post => query::log_level(query).map(Self::SetLogLevel),
+                Method::Get | Method::Head => Ok(Self::LogLevel),
+                _ => Err(NotACommand::MethodNotAllowed("GET, HEAD, POST")),
+            },
+            "/v1/impair" => match method {
+                Method::Post => query::impair(query).map(|order| Self::Impair(Box::new(order))),
+                Method::Delete => Ok(Self::Mend),
+                Method::Get | Method::Head => Ok(Self::Impairment),
+                _ => Err(NotACommand::MethodNotAllowed("GET, HEAD, POST, DELETE")),
+            },
+            "/v1/events" => stream(Self::Events),
+            "/v1/capture" => query::capture(query).and_then(|request| stream(Self::Capture(request))),
+            "/v1/reset" => act(Self::Reset),
             "/v1/reload" => act(Self::Reload),
             "/v1/stop" => act(Self::Stop),
             _ => {
@@ -97,27 +160,6 @@ impl Command {
                 }
             }
         }
-    }
-}
-
-impl ConnectionFilter {
-    fn parse(query: &str) -> Result<Self, NotACommand> {
-        let mut filter = Self::default();
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = percent_encoding::percent_decode_str(value).decode_utf8().map(Cow::into_owned);
-            let value = value.map_err(|_| NotACommand::BadQuery(format!("{key} is not UTF-8")))?;
-            match key {
-                "state" => filter.state = Some(value),
-                "service" => filter.service = Some(value),
-                "peer" => {
-                    let peer = value.parse().map_err(|_| NotACommand::BadQuery(format!("{value:?} is no address")))?;
-                    filter.peer = Some(peer);
-                }
-                _ => return Err(NotACommand::BadQuery(format!("{key:?} is none of state, service, peer"))),
-            }
-        }
-        Ok(filter)
     }
 }
 
@@ -134,6 +176,14 @@ mod tests {
         let path = format!("/v1/connections/{}", id.as_u64());
         assert_eq!(Command::parse(Method::Get, &path), Ok(Command::Connection(id)));
         assert_eq!(Command::parse(Method::Delete, &path), Ok(Command::Kill(id)));
+        assert_eq!(Command::parse(Method::Get, "/v1/log"), Ok(Command::LogLevel));
+        assert_eq!(Command::parse(Method::Post, "/v1/log?level=debug"), Ok(Command::SetLogLevel(LogLevel::Debug)));
+        for wrong in ["/v1/log", "/v1/log?level=loud", "/v1/log?grade=debug"] {
+            assert!(matches!(Command::parse(Method::Post, wrong), Err(NotACommand::BadQuery(_))), "{wrong}");
+        }
+        assert_eq!(Command::parse(Method::Get, "/v1/events"), Ok(Command::Events));
+        assert_eq!(Command::parse(Method::Head, "/v1/events"), Err(NotACommand::MethodNotAllowed("GET")));
+        assert_eq!(Command::parse(Method::Delete, "/v1/impair"), Ok(Command::Mend));
         for nowhere in ["/", "/v1", "/v1/", "/v2/status", "/v1/connections/", "/v1/connections/x", "/v1/status/"] {
             assert_eq!(Command::parse(Method::Get, nowhere), Err(NotACommand::NotFound), "{nowhere}");
         }

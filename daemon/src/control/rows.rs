@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
-use tapster_stack::{Host, net, tcp, udp};
+use tapster_config::{Impairment, LogLevel};
+use tapster_stack::{Host, ImpairmentCounters, net, tcp, udp};
 
 use super::command::ConnectionFilter;
+use crate::sandbox;
+use crate::wire::BadLink;
 
 /// `/v1/status`.
 #[derive(Debug, Serialize)]
@@ -27,6 +30,15 @@ pub(crate) struct Status {
     /// How often a configuration has been put in force, the one at the start included.
     pub(crate) configuration_generation: u64,
     pub(crate) last_reload_successful: bool,
+    /// What the process has given up.
+    pub(crate) sandbox: sandbox::Report,
+    /// Whether the link is made worse than it is: see `/v1/impair`.
+    pub(crate) impaired: bool,
+    /// How many readers `/v1/events` has.
+    pub(crate) event_readers: usize,
+    /// How many captures are under way.
+    pub(crate) captures: usize,
+    pub(crate) log_level: LogLevel,
     pub(crate) draining: bool,
 }
 
@@ -99,6 +111,20 @@ pub(crate) struct RouteRow {
     pub(crate) gateway: Option<IpAddr>,
     pub(crate) source: IpAddr,
     pub(crate) metric: u32,
+}
+
+/// A row of `/v1/groups`.
+#[derive(Debug, Serialize)]
+pub(crate) struct GroupRow {
+    pub(crate) group: IpAddr,
+    /// How often it has been joined and not yet left.
+    pub(crate) members: u32,
+}
+
+impl From<&net::GroupRow> for GroupRow {
+    fn from(row: &net::GroupRow) -> Self {
+        Self { group: row.group.into(), members: row.members }
+    }
 }
 
 impl ConnectionRow {
@@ -287,6 +313,71 @@ impl From<&net::RouteRow> for RouteRow {
             gateway: row.gateway,
             source: row.source,
             metric: row.metric,
+        }
+    }
+}
+
+/// `/v1/impair`. Probabilities are between 0 and 1.
+#[derive(Debug, Serialize)]
+pub(crate) struct ImpairmentReport {
+    impaired: bool,
+    /// Where chance began: given again, the same frames meet the same.
+    seed: Option<u64>,
+    #[serde(rename = "in")]
+    inbound: Option<ImpairmentRow>,
+    #[serde(rename = "out")]
+    outbound: Option<ImpairmentRow>,
+}
+
+/// One direction of [`ImpairmentReport`].
+#[derive(Debug, Serialize)]
+struct ImpairmentRow {
+    loss: f64,
+    burst_begin: f64,
+    burst_end: f64,
+    delay_seconds: f64,
+    jitter_seconds: f64,
+    reorder: f64,
+    reorder_by_seconds: f64,
+    duplicate: f64,
+    corrupt: f64,
+    rate_bits: Option<u64>,
+    queue_bytes: u64,
+    in_flight_bytes: u64,
+    counts: BTreeMap<&'static str, u64>,
+    dropped: BTreeMap<&'static str, u64>,
+}
+
+impl ImpairmentReport {
+    /// The report of a link; `None` is a good one.
+    pub(crate) fn new(link: Option<&BadLink>) -> Self {
+        let directions = link.map(|link| (link.asked(), link.counters()));
+        Self {
+            impaired: link.is_some(),
+            seed: link.map(BadLink::seed),
+            inbound: directions.map(|(asked, counters)| ImpairmentRow::new(&asked.0, counters.0)),
+            outbound: directions.map(|(asked, counters)| ImpairmentRow::new(&asked.1, counters.1)),
+        }
+    }
+}
+
+impl ImpairmentRow {
+    fn new(asked: &Impairment, counters: &ImpairmentCounters) -> Self {
+        Self {
+            loss: asked.loss.get(),
+            burst_begin: asked.burst_begin.get(),
+            burst_end: asked.burst_end.get(),
+            delay_seconds: asked.delay.as_secs_f64(),
+            jitter_seconds: asked.jitter.as_secs_f64(),
+            reorder: asked.reorder.get(),
+            reorder_by_seconds: asked.reorder_by.as_secs_f64(),
+            duplicate: asked.duplicate.get(),
+            corrupt: asked.corrupt.get(),
+            rate_bits: asked.rate.get(),
+            queue_bytes: asked.queue.as_u64(),
+            in_flight_bytes: asked.in_flight.as_u64(),
+            counts: counters.counts().map(|(_, name, value)| (name, value)).collect(),
+            dropped: counters.drops().map(|(_, name, value)| (name, value)).collect(),
         }
     }
 }

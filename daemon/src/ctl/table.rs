@@ -82,6 +82,8 @@ const ROUTES: &[Column] = &[
     column("METRIC", "metric", Number),
 ];
 
+const GROUPS: &[Column] = &[column("GROUP", "group", Text), column("MEMBERS", "members", Number)];
+
 /// A document as people want to see it.
 pub(super) fn of(verb: &Verb, document: &Value) -> String {
     let columns = match verb {
@@ -90,11 +92,18 @@ pub(super) fn of(verb: &Verb, document: &Value) -> String {
         Verb::Connections { id: None, .. } => CONNECTIONS,
         Verb::Neighbors => NEIGHBORS,
         Verb::Routes => ROUTES,
+        Verb::Groups => GROUPS,
         Verb::Status
         | Verb::Connections { id: Some(_), .. }
         | Verb::Statistics
         | Verb::Metrics
+        | Verb::Log { .. }
+        | Verb::Top
+        | Verb::Events
+        | Verb::Capture { .. }
+        | Verb::Impair { .. }
         | Verb::Kill { .. }
+        | Verb::Reset
         | Verb::Reload
         | Verb::Stop => return outline(document),
     };
@@ -147,6 +156,16 @@ fn lines_of(table: &Table) -> String {
     table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
+/// Octets with the unit that fits.
+pub(super) fn octets(count: f64) -> String {
+    scaled(count, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+/// Microseconds with the unit that fits.
+pub(super) fn microseconds(count: f64) -> String {
+    scaled(count, 1000.0, &["µs", "ms", "s"])
+}
+
 /// A value as text.
 fn written(value: &Value, form: Form) -> String {
     match (value, form) {
@@ -157,8 +176,8 @@ fn written(value: &Value, form: Form) -> String {
         (Value::Array(values), _) => values.iter().map(|value| written(value, form)).collect::<Vec<_>>().join("\n"),
         (Value::Bool(yes), _) => (if *yes { "yes" } else { "no" }).to_owned(),
         (Value::Number(number), form) => match (number.as_f64().unwrap_or_default(), form) {
-            (bytes, Bytes) => scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"]),
-            (microseconds, Microseconds) => scaled(microseconds, 1000.0, &["µs", "ms", "s"]),
+            (bytes, Bytes) => octets(bytes),
+            (count, Microseconds) => microseconds(count),
             (seconds, Seconds) => age(seconds),
             (_, Number | Text) => number.to_string(),
         },

@@ -4,16 +4,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use tapster_stack::{ConnectionId, Instant};
 
 use super::EventLoop;
 use crate::control::Response;
 use crate::control::command::{Command, ConnectionFilter};
 use crate::control::rows::{
-    ConnectionDetail, ConnectionRow, LinkStatus, ListenerRow, NeighborRow, RouteRow, ServiceRow, Statistics, Status,
-    rounded,
+    ConnectionDetail, ConnectionRow, GroupRow, ImpairmentReport, LinkStatus, ListenerRow, NeighborRow, RouteRow,
+    ServiceRow, Statistics, Status, rounded,
 };
 use crate::metrics::Sources;
+use crate::sandbox;
 
 /// The answer to a question about a connection that does not exist.
 pub(super) fn no_such_connection(connection: ConnectionId) -> Response {
@@ -39,7 +41,10 @@ impl EventLoop {
                 Ok(text) => Response::prometheus(text),
                 Err(error) => Response::error(500, error.to_string()),
             },
-            Command::Kill(_) | Command::Reload | Command::Stop => Response::error(500, "this is no question"),
+            Command::Groups => Response::json(&self.host.groups().map(|row| GroupRow::from(&row)).collect::<Vec<_>>()),
+            Command::LogLevel => Response::json(&json!({ "level": self.log_level.get() })),
+            Command::Impairment => Response::json(&ImpairmentReport::new(self.wire.bad_link())),
+            _ => Response::error(500, "this is no question"),
         }
     }
 
@@ -47,7 +52,7 @@ impl EventLoop {
         Sources {
             host: &self.host,
             services: &self.services,
-            link: self.device.counters(),
+            link: self.wire.device().counters(),
             neighbors: self.host.neighbors(now).len(),
             generation: self.reloader.generation(),
             last_reload_successful: self.reloader.last_successful(),
@@ -56,7 +61,7 @@ impl EventLoop {
 
     fn status(&self) -> Status {
         let frame = self.reloader.frame();
-        let link = self.device.counters();
+        let link = self.wire.device().counters();
         let mut connections = BTreeMap::new();
         for row in self.host.connections() {
             *connections.entry(row.state.name()).or_default() += 1;
@@ -69,7 +74,7 @@ impl EventLoop {
             hostname: frame.network.hostname.clone(),
             addresses: self.host.addresses().iter().map(|(address, prefix)| format!("{address}/{prefix}")).collect(),
             link: LinkStatus {
-                name: self.device.name().to_owned(),
+                name: self.wire.device().name().to_owned(),
                 mac: frame.link.mac.to_string(),
                 mtu: frame.link.mtu.into(),
                 offload: frame.link.offload,
@@ -83,6 +88,11 @@ impl EventLoop {
             sessions: self.services.session_count(),
             configuration_generation: self.reloader.generation(),
             last_reload_successful: self.reloader.last_successful(),
+            sandbox: sandbox::report(),
+            impaired: self.wire.bad_link().is_some(),
+            event_readers: self.news.readers(),
+            captures: self.wire.captures(),
+            log_level: self.log_level.get(),
             draining: self.stopping.is_some(),
         }
     }

@@ -101,6 +101,16 @@ impl Default for ReceiveBuffer {
     }
 }
 
+impl ReceiveBuffer {
+    /// Keeps a frame that came earlier, cut to the largest that there is.
+    pub(crate) fn hold(&mut self, octets: &[u8]) -> &[u8] {
+        let length = octets.len().min(FRAME_MAX);
+        let place = &mut self.0[..length];
+        place.copy_from_slice(&octets[..length]);
+        place
+    }
+}
+
 /// An open TAP device. When it is dropped the interface goes too, unless it was made persistent by somebody else.
 pub struct Tap {
     device: tun::Device,
@@ -173,6 +183,18 @@ impl Tap {
         Ok(Features::default())
     }
 
+    /// Switches the offloads off, so that each frame is complete and stands for one packet, or on again as far as the
+    /// device was opened with them. Frames that are on their way already may still be uncut.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_offload(&mut self, on: bool) -> io::Result<()> {
+        if self.header_length > 0 {
+            self.features = if on { Self::enable_offload(&self.device) } else { Self::disable_offload(&self.device) }?;
+        }
+        Ok(())
+    }
+
     /// The interface's name on the host.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -189,6 +211,11 @@ impl Tap {
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// Begins to count anew.
+    pub fn reset_counters(&mut self) {
+        self.counters = Counters::default();
     }
 
     /// Reads one frame: one system call. `None` when there is none.

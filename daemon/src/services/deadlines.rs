@@ -40,6 +40,11 @@ impl<Owner: Copy + Ord> Deadlines<Owner> {
         }
     }
 
+    /// Forgets the deadlines of some owners.
+    pub(crate) fn forget(&mut self, gone: impl Fn(&Owner) -> bool) {
+        self.heap.retain(|Reverse((_, owner))| !gone(owner));
+    }
+
     /// The earliest moment at which [`pop`](Self::pop) has something. It may turn out to be too early, never too late.
     pub(crate) fn earliest(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((moment, _))| *moment)

@@ -35,6 +35,14 @@ impl Surroundings {
         self.job_owners.remove(&job)
     }
 
+    /// Forgets some owners: the results of their jobs are of no use to anybody.
+    pub(super) fn forget(&mut self, gone: impl Fn(&Owner) -> bool) {
+        // The number stays, so that the loop does not take the result for one of its own.
+        for owner in self.job_owners.values_mut().filter(|owner| gone(owner)) {
+            *owner = Owner::Nobody;
+        }
+    }
+
     /// The surroundings as one owner sees them, which belongs to a module.
     pub(super) const fn of(&mut self, owner: Owner, module: usize) -> OwnSurroundings<'_> {
         OwnSurroundings { owner, module, surroundings: self }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use tapster_service::{Endpoint, Service, Transport};
-use tapster_stack::{Host, ListenerId, SocketId, tcp};
+use tapster_stack::{Host, Instant, ListenerId, SocketId, tcp};
 
 use super::datagram::Ports;
 use super::deadlines::Deadline;
@@ -90,6 +90,47 @@ impl Services {
         }
         for socket in old_sockets.into_values() {
             host.unbind(socket);
+        }
+        Ok(())
+    }
+
+    /// Listens on another host as on the old one, and opens the same UDP ports there. Sessions stay behind: see
+    /// [`end_sessions`](Self::end_sessions).
+    ///
+    /// # Errors
+    /// [`ListenFailure`] when a port cannot be opened, which cannot be on a host that has none open yet.
+    pub(crate) fn move_to(&mut self, host: &mut Host, old: &Host, now: Instant) -> Result<(), ListenFailure> {
+        let mut listeners = HashMap::new();
+        for listener in self.listeners.values() {
+            let id = self.listen(host, self.modules[listener.module].name, listener)?;
+            listeners.insert(id, listener.endpoint);
+        }
+        let mut by_endpoint: HashMap<_, _> = self.listeners.drain().map(|(_, entry)| (entry.endpoint, entry)).collect();
+        let moved = listeners.into_iter().filter_map(|(id, endpoint)| Some((id, by_endpoint.remove(&endpoint)?)));
+        self.listeners = moved.collect();
+        let mut sockets = HashMap::new();
+        for row in old.sockets() {
+            let Some(&index) = self.sockets.get(&row.id) else { continue };
+            let socket = host.bind(row.address, row.port).map_err(|_| ListenFailure {
+                module: self.modules[self.datagrams[index].module].name,
+                transport: Transport::Udp,
+                endpoint: Endpoint { address: row.address, port: row.port },
+            })?;
+            sockets.insert(row.id, (socket, index));
+        }
+        for (_, slot) in &mut self.datagrams {
+            let Ports { configured, opened, .. } = &mut slot.ports;
+            for id in configured.values_mut().chain(opened.values_mut()) {
+                *id = sockets.get(id).map_or(*id, |&(socket, _)| socket);
+            }
+        }
+        self.sockets = sockets.into_values().collect();
+        for row in old.groups() {
+            for _ in 0..row.members {
+                if let Err(error) = host.join(now, row.group) {
+                    tracing::warn!(group = %row.group, %error, "a multicast group was lost by the reset");
+                }
+            }
         }
         Ok(())
     }

@@ -30,6 +30,7 @@ use self::environment::Surroundings;
 pub(crate) use self::listening::{Clash, ListenFailure, NamedService, clashes};
 use self::stream::Connection;
 use crate::clock::Clock;
+use crate::news::{self, News};
 use crate::pool::Pool;
 
 /// Everything that a call of a service needs from the event loop.
@@ -38,6 +39,7 @@ pub(crate) struct Turn<'a, D> {
     pub(crate) wall_clock: SystemTime,
     pub(crate) host: &'a mut Host,
     pub(crate) device: &'a mut D,
+    pub(crate) news: &'a mut News,
 }
 
 /// Who is to be called.
@@ -47,6 +49,8 @@ pub(crate) enum Owner {
     Session(ConnectionId),
     /// A datagram service, by its place in the table.
     Datagrams(usize),
+    /// Whoever it was is gone.
+    Nobody,
 }
 
 /// All running services.
@@ -99,6 +103,8 @@ struct Datagrams {
 /// A session on its connection.
 struct SessionEntry {
     connection: ConnectionId,
+    /// Its local and remote end, which the stack forgets with the connection.
+    ends: (SocketAddr, SocketAddr),
     module: usize,
     session: Box<dyn Session>,
     waits_for_input: bool,
@@ -159,7 +165,13 @@ impl Services {
         self.sessions.get(connection.index())?.as_ref().filter(|entry| entry.connection == connection)
     }
 
-    fn insert_session(&mut self, connection: ConnectionId, module: usize, session: Box<dyn Session>) {
+    fn insert_session(
+        &mut self,
+        connection: ConnectionId,
+        ends: (SocketAddr, SocketAddr),
+        module: usize,
+        session: Box<dyn Session>,
+    ) {
         let index = connection.index();
         if self.sessions.len() <= index {
             self.sessions.resize_with(index + 1, || None);
@@ -167,7 +179,8 @@ impl Services {
         self.modules[module].sessions += 1;
         self.session_count += 1;
         let deadline = Deadline::default();
-        self.sessions[index] = Some(SessionEntry { connection, module, session, waits_for_input: true, deadline });
+        self.sessions[index] =
+            Some(SessionEntry { connection, ends, module, session, waits_for_input: true, deadline });
     }
 
     fn remove_session(&mut self, connection: ConnectionId) -> Option<SessionEntry> {
@@ -207,9 +220,13 @@ impl Services {
     fn handle_event<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>, event: Event) {
         match event {
             Event::Opened { connection, listener: Some(listener) } => self.accept(turn, connection, listener),
-            Event::Opened { connection, listener: None } | Event::Ready { connection } => {
+            Event::Opened { connection, listener: None } => {
+                if let Some(entry) = self.session(connection) {
+                    turn.news.tell(turn.wall_clock, || news::Event::Opened(self.described(entry)));
+                }
                 self.advance(turn, connection, Payload::EMPTY, None);
             }
+            Event::Ready { connection } => self.advance(turn, connection, Payload::EMPTY, None),
             Event::Closed { connection, reason } => {
                 let reason = match reason {
                     ClosedReason::Reset => Closed::Reset,
@@ -242,7 +259,10 @@ impl Services {
         let session = entry.service.accept(peer, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
         let module = entry.module;
         self.modules[module].accepted += 1;
-        self.insert_session(connection, module, session);
+        self.insert_session(connection, (local, remote), module, session);
+        if let Some(entry) = self.session(connection) {
+            turn.news.tell(turn.wall_clock, || news::Event::Opened(self.described(entry)));
+        }
         self.advance(turn, connection, Payload::EMPTY, None);
     }
 
@@ -278,26 +298,46 @@ impl Services {
         let mut cx = Context::new(now, turn.wall_clock, &mut surroundings, finished);
         let next = entry.session.advance(&mut stream, &mut cx);
         let Connection(mut stream) = stream;
-        match next {
+        let event: fn(news::Connection) -> news::Event = match next {
             Next::Wait(wait) => {
                 stream.notify_room(wait.room);
                 entry.waits_for_input = wait.input;
                 self.deadlines.set(owner, &mut entry.deadline, wait.deadline);
+                return;
             }
             Next::Close => {
                 stream.close();
-                self.remove_session(connection);
+                news::Event::Closed
             }
             Next::Abort => {
                 stream.abort();
-                self.remove_session(connection);
+                news::Event::Killed
             }
+        };
+        if let Some(entry) = self.remove_session(connection) {
+            turn.news.tell(turn.wall_clock, || event(self.described(&entry)));
         }
+    }
+
+    /// A session's connection, for an event.
+    fn described(&self, entry: &SessionEntry) -> news::Connection {
+        let (local, remote) = entry.ends;
+        let service = self.modules[entry.module].name;
+        news::Connection { connection: entry.connection.as_u64(), service, local, remote }
     }
 
     /// Tells a session that its connection has ended, and drops it.
     fn end_session<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>, connection: ConnectionId, reason: Closed) {
         let Some(mut entry) = self.remove_session(connection) else { return };
+        turn.news.tell(turn.wall_clock, || {
+            let described = self.described(&entry);
+            match reason {
+                Closed::Reset => news::Event::Reset(described),
+                Closed::TimedOut => news::Event::TimedOut(described),
+                Closed::Refused => news::Event::Refused(described),
+                Closed::Killed => news::Event::Killed(described),
+            }
+        });
         let mut surroundings = self.surroundings.of(Owner::Session(connection), entry.module);
         let now = self.clock.module_time(turn.now);
         entry.session.closed(reason, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
@@ -325,10 +365,15 @@ impl Services {
         mut session: Box<dyn Session>,
     ) {
         match turn.host.connect(turn.now, remote) {
-            Ok(connection) => self.insert_session(connection, module, session),
+            Ok(connection) => {
+                let stream = turn.host.stream(turn.now, connection, Payload::EMPTY);
+                let nowhere = SocketAddr::new(std::net::Ipv4Addr::UNSPECIFIED.into(), 0);
+                let ends = stream.and_then(|stream| stream.ends()).unwrap_or((nowhere, remote));
+                self.insert_session(connection, ends, module, session);
+            }
             Err(error) => {
                 tracing::debug!(%remote, %error, "a connection could not be opened");
-                let mut surroundings = self.surroundings.of(Owner::Datagrams(usize::MAX), module);
+                let mut surroundings = self.surroundings.of(Owner::Nobody, module);
                 let now = self.clock.module_time(turn.now);
                 session.closed(Closed::Refused, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
             }
@@ -377,6 +422,7 @@ impl Services {
                     .filter(|entry| entry.connection == connection)
                     .map(|entry| &mut entry.deadline),
                 Owner::Datagrams(index) => self.datagrams.get_mut(index).map(|slot| &mut slot.deadline),
+                Owner::Nobody => None,
             };
             if deadline.is_some_and(|deadline| self.deadlines.settle(entry, deadline, now)) {
                 due.push(owner);
@@ -414,6 +460,7 @@ impl Services {
             Owner::Datagrams(index) => {
                 self.call_datagrams(turn, index, finished, |service, socket, cx| service.advance(socket, cx));
             }
+            Owner::Nobody => {}
         }
     }
 
@@ -435,6 +482,24 @@ impl Services {
                 self.remove_session(connection);
             }
         }
+    }
+
+    /// Ends all sessions and resets all connections, for a host that is about to go. Nothing that a session began is left:
+    /// its jobs, deadlines and connections not yet opened are forgotten, since the next host names its connections anew.
+    pub(crate) fn end_sessions<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>) {
+        self.abort_sessions(turn);
+        let connections: Vec<_> = turn.host.connections().map(|row| row.id).collect();
+        for connection in connections {
+            self.kill(turn, connection);
+        }
+        // What a session began while it was told of its end.
+        for entry in self.sessions.iter_mut().filter_map(Option::take) {
+            self.modules[entry.module].sessions -= 1;
+            self.session_count -= 1;
+        }
+        let is_session = |owner: &Owner| matches!(owner, Owner::Session(_));
+        self.surroundings.forget(is_session);
+        self.deadlines.forget(is_session);
     }
 
     /// Resets all that is left.

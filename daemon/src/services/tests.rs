@@ -11,6 +11,7 @@ use tapster_service::{DatagramBinding, DatagramSocket, Service, StreamBinding};
 use tapster_stack::{Configuration, DeviceFull, HardwareAddress, Offload, ReceivedFrame, net, tcp};
 
 use super::*;
+use crate::news::News;
 
 const SERVER: [u8; 4] = [192, 0, 2, 2];
 const CLIENT: [u8; 4] = [192, 0, 2, 1];
@@ -62,23 +63,23 @@ impl Lab {
 
     /// Lets both sides talk until neither has anything to say.
     fn talk(&mut self) {
-        let (mut to_server, mut to_client) = (Wire::default(), Wire::default());
+        let (mut to_server, mut out) = (Wire::default(), Out::default());
         loop {
-            self.services.handle_events(&mut turn(self.now, &mut self.server, &mut to_client));
+            self.services.handle_events(&mut turn(self.now, &mut self.server, &mut out));
             self.client.transmit(self.now, &mut to_server).unwrap();
-            self.server.transmit(self.now, &mut to_client).unwrap();
-            if to_server.0.is_empty() && to_client.0.is_empty() {
+            self.server.transmit(self.now, &mut out.wire).unwrap();
+            if to_server.0.is_empty() && out.wire.0.is_empty() {
                 return;
             }
             for frame in to_server.0.drain(..) {
                 let delivery = self.server.receive(self.now, ReceivedFrame::plain(&frame));
-                let mut turn = turn(self.now, &mut self.server, &mut to_client);
+                let mut turn = turn(self.now, &mut self.server, &mut out);
                 if let Some(delivery) = delivery {
                     self.services.deliver(&mut turn, delivery);
                 }
                 self.services.handle_events(&mut turn);
             }
-            for frame in to_client.0.drain(..) {
+            for frame in out.wire.0.drain(..) {
                 if let Some(Delivery::Stream { connection, payload }) =
                     self.client.receive(self.now, ReceivedFrame::plain(&frame))
                 {
@@ -93,7 +94,7 @@ impl Lab {
         self.now += time;
         self.server.expire(self.now);
         self.client.expire(self.now);
-        self.services.expire(&mut turn(self.now, &mut self.server, &mut Wire::default()));
+        self.services.expire(&mut turn(self.now, &mut self.server, &mut Out::default()));
         self.talk();
     }
 
@@ -120,8 +121,15 @@ impl Lab {
     }
 }
 
-fn turn<'a>(now: Instant, host: &'a mut Host, device: &'a mut Wire) -> Turn<'a, Wire> {
-    Turn { now, wall_clock: SystemTime::UNIX_EPOCH, host, device }
+/// What the server sends, and the news that nobody reads.
+#[derive(Default)]
+struct Out {
+    wire: Wire,
+    news: News,
+}
+
+fn turn<'a>(now: Instant, host: &'a mut Host, out: &'a mut Out) -> Turn<'a, Wire> {
+    Turn { now, wall_clock: SystemTime::UNIX_EPOCH, host, device: &mut out.wire, news: &mut out.news }
 }
 
 /// What a test's sessions do: a closure, called for each `advance`.
@@ -205,7 +213,7 @@ fn a_session_that_wants_to_be_called_at_once_is_called_once_a_turn() {
     })]);
     lab.connect(7);
     let before = CALLS.with_borrow(|calls| *calls);
-    lab.services.expire(&mut turn(lab.now, &mut lab.server, &mut Wire::default()));
+    lab.services.expire(&mut turn(lab.now, &mut lab.server, &mut Out::default()));
     assert_eq!(CALLS.with_borrow(|calls| *calls), before + 1);
 }
 
@@ -224,7 +232,7 @@ fn the_result_of_a_job_comes_back_to_the_session_that_asked() {
     let connection = lab.connect(7);
     assert_eq!(lab.say(connection, b"quiet"), b"");
     lab.poll.poll(&mut Events::with_capacity(1), Some(Duration::from_secs(10))).unwrap();
-    let mut wire = Wire::default();
+    let mut wire = Out::default();
     assert!(lab.services.finish_jobs(&mut turn(lab.now, &mut lab.server, &mut wire)).is_none());
     lab.talk();
     assert_eq!(lab.heard(connection), b"QUIET");
@@ -235,7 +243,7 @@ fn a_killed_connection_is_reset_and_its_session_told() {
     let mut lab = Lab::new(vec![service(7, echo)]);
     let connection = lab.connect(7);
     let ours = lab.server.connections().next().unwrap().id;
-    let mut wire = Wire::default();
+    let mut wire = Out::default();
     assert!(lab.services.kill(&mut turn(lab.now, &mut lab.server, &mut wire), ours));
     assert!(!lab.services.kill(&mut turn(lab.now, &mut lab.server, &mut wire), ours));
     lab.talk();
@@ -264,10 +272,10 @@ fn a_stop_closes_the_idle_and_lets_the_busy_finish() {
     lab.connect(7);
     lab.connect(8);
     lab.services.stop_listening(&mut lab.server);
-    lab.services.close_idle_sessions(&mut turn(lab.now, &mut lab.server, &mut Wire::default()));
+    lab.services.close_idle_sessions(&mut turn(lab.now, &mut lab.server, &mut Out::default()));
     lab.talk();
     assert_eq!(lab.services.session_count(), 1);
-    lab.services.abort_sessions(&mut turn(lab.now, &mut lab.server, &mut Wire::default()));
+    lab.services.abort_sessions(&mut turn(lab.now, &mut lab.server, &mut Out::default()));
     assert_eq!(lab.services.session_count(), 0);
 }
 
