@@ -12,6 +12,8 @@ pub(crate) const DOCUMENT_NAME: &str = "embedded/tapster.toml";
 pub fn embedded_files() -> &'static [(&'static str, &'static [u8])] {
     &[
         ("example.test.zone", include_bytes!("../default/example.test.zone")),
+        ("tftp/boot.ipxe", include_bytes!("../default/tftp/boot.ipxe")),
+        ("tftp/hello.txt", include_bytes!("../default/tftp/hello.txt")),
         ("www/index.html", include_bytes!("../default/www/index.html")),
     ]
 }

@@ -99,6 +99,9 @@ pub(crate) struct EventLoop {
     reload: Option<RunningReload>,
     notifier: Notifier,
     frames_per_turn: usize,
+    /// For how long after a frame the device is read without sleeping.
+    busy_poll: Duration,
+    last_frame: tapster_stack::Instant,
     drain_timeout: Duration,
     stopping: Option<Instant>,
     started: Instant,
@@ -147,6 +150,8 @@ impl EventLoop {
             reload: None,
             notifier: Notifier::from_environment(),
             frames_per_turn: frame.event_loop.frames_per_turn as usize,
+            busy_poll: frame.event_loop.busy_poll.unwrap_or_default(),
+            last_frame: clock.now(),
             drain_timeout: frame.event_loop.drain_timeout,
             stopping: None,
             started: Instant::now(),
@@ -199,7 +204,10 @@ impl EventLoop {
     }
 
     /// How long the loop may sleep. Nothing to wait for is no limit; work left over is no sleep.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&mut self) -> Option<Duration> {
+        if !self.busy_poll.is_zero() {
+            self.device_readable |= self.clock.now().since(self.last_frame) < self.busy_poll;
+        }
         if self.device_readable {
             return Some(Duration::ZERO);
         }
@@ -230,12 +238,18 @@ impl EventLoop {
             };
             // The arrival time is the frame's own, not the turn's: round-trip times are measured with it.
             let now = self.clock.now();
+            self.last_frame = now;
             let delivery = self.host.receive(now, frame);
             let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
             if let Some(delivery) = delivery {
                 self.services.deliver(&mut turn, delivery);
             }
             self.services.handle_events(&mut turn);
+            // An answer goes out before the next question is read: the peer works on it meanwhile. What is only to be
+            // acknowledged is acknowledged once, at the end of the turn.
+            if self.host.has_data_to_send() && !self.device_full {
+                self.transmit();
+            }
         }
         Ok(())
     }

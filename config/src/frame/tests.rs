@@ -5,7 +5,7 @@ use crate::document::tests::{document, rendered};
 use crate::layer::Layer;
 use crate::{CongestionControl, HostEnd, LogFormat, LogLevel, MacAddress, Sources};
 
-const SERVICES: &[&str] = &["dns", "http"];
+const SERVICES: &[&str] = &["dns", "http", "smtp", "tftp"];
 
 /// The frame of a document in which nothing is wrong.
 fn frame(text: &str) -> Frame {
@@ -35,7 +35,7 @@ fn the_embedded_default_is_what_the_code_takes() {
     assert_eq!(diagnostics, []);
     let mut expected = Frame::default();
     expected.link.host = Some(HostEnd { addresses: vec!["192.0.2.1/24".parse().unwrap()], ..HostEnd::default() });
-    expected.services = BTreeSet::from(["dns".to_owned(), "http".to_owned()]);
+    expected.services = SERVICES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(frame, Some(expected));
 }
 
@@ -504,8 +504,9 @@ fn a_frame_is_given_beside_errors_that_are_not_of_the_network() {
 fn the_embedded_files_are_those_that_the_document_names() {
     let document = crate::EMBEDDED_DOCUMENT;
     let names: Vec<_> = crate::embedded_files().iter().map(|(name, _)| *name).collect();
-    assert_eq!(names, ["example.test.zone", "www/index.html"]);
+    assert_eq!(names, ["example.test.zone", "tftp/boot.ipxe", "tftp/hello.txt", "www/index.html"]);
     assert!(document.contains("file = \"example.test.zone\"") && document.contains("root = \"www\""));
+    assert!(document.contains("root = \"tftp\""));
     for (name, content) in crate::embedded_files() {
         let text = std::str::from_utf8(content).unwrap();
         // Nothing is loaded from elsewhere.

@@ -19,7 +19,8 @@ const PENDING_CONNECTIONS: usize = 256;
 /// The surroundings of all sessions and datagram services.
 pub(crate) struct Surroundings {
     pub(super) pool: Pool,
-    pub(super) pending_connections: Vec<(Owner, SocketAddr, Box<dyn Session>)>,
+    /// The connections to open: for which module, to where, and for which session.
+    pub(super) pending_connections: Vec<(usize, SocketAddr, Box<dyn Session>)>,
     random: StdRng,
     job_owners: HashMap<JobId, Owner>,
 }
@@ -34,24 +35,24 @@ impl Surroundings {
         self.job_owners.remove(&job)
     }
 
-    /// Forgets some owners: the results of their jobs are of no use to anybody, and they open no connections.
+    /// Forgets some owners: the results of their jobs are of no use to anybody.
     pub(super) fn forget(&mut self, gone: impl Fn(&Owner) -> bool) {
         // The number stays, so that the loop does not take the result for one of its own.
         for owner in self.job_owners.values_mut().filter(|owner| gone(owner)) {
             *owner = Owner::Nobody;
         }
-        self.pending_connections.retain(|(owner, ..)| !gone(owner));
     }
 
-    /// The surroundings as one owner sees them.
-    pub(super) const fn of(&mut self, owner: Owner) -> OwnSurroundings<'_> {
-        OwnSurroundings { owner, surroundings: self }
+    /// The surroundings as one owner sees them, which belongs to a module.
+    pub(super) const fn of(&mut self, owner: Owner, module: usize) -> OwnSurroundings<'_> {
+        OwnSurroundings { owner, module, surroundings: self }
     }
 }
 
 /// The surroundings as one owner sees them: its jobs are known to be its own.
 pub(super) struct OwnSurroundings<'a> {
     owner: Owner,
+    module: usize,
     surroundings: &'a mut Surroundings,
 }
 
@@ -70,7 +71,7 @@ impl Environment for OwnSurroundings<'_> {
         if self.surroundings.pending_connections.len() >= PENDING_CONNECTIONS {
             return Err(ConnectError::TooMany);
         }
-        self.surroundings.pending_connections.push((self.owner, remote, session));
+        self.surroundings.pending_connections.push((self.module, remote, session));
         Ok(())
     }
 }

@@ -32,9 +32,6 @@ pub(crate) struct ListenFailure {
     endpoint: Endpoint,
 }
 
-/// How many half-open connections a listener keeps.
-const BACKLOG: usize = 1024;
-
 impl Services {
     /// Makes `wanted` the services that run. What is no longer wanted stops listening; its connections live on.
     ///
@@ -147,7 +144,8 @@ impl Services {
 
     fn listen(&self, host: &mut Host, module: &'static str, listener: &Listener) -> Result<ListenerId, ListenFailure> {
         let Endpoint { address, port } = listener.endpoint;
-        let options = tcp::ListenOptions { backlog: BACKLOG, maximum_connections: listener.maximum_connections };
+        let options =
+            tcp::ListenOptions { maximum_connections: listener.maximum_connections, ..tcp::ListenOptions::default() };
         host.listen(address, port, options).map_err(|_| ListenFailure {
             module,
             transport: Transport::Tcp,

@@ -255,7 +255,7 @@ impl Services {
         let Some((local, remote)) = ends else { return };
         let link_address = turn.host.hardware_address_of(remote.ip()).map(|address| address.0);
         let peer = Peer { local, remote, link_address, connection: connection.as_u64() };
-        let mut surroundings = self.surroundings.of(Owner::Session(connection));
+        let mut surroundings = self.surroundings.of(Owner::Session(connection), entry.module);
         let now = self.clock.module_time(turn.now);
         let session = entry.service.accept(peer, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
         let module = entry.module;
@@ -294,7 +294,7 @@ impl Services {
         let Some(stream) = turn.host.stream(turn.now, connection, lent) else { return };
         let mut stream = Connection(stream);
         let owner = Owner::Session(connection);
-        let mut surroundings = self.surroundings.of(owner);
+        let mut surroundings = self.surroundings.of(owner, entry.module);
         let now = self.clock.module_time(turn.now);
         let mut cx = Context::new(now, turn.wall_clock, &mut surroundings, finished);
         let next = entry.session.advance(&mut stream, &mut cx);
@@ -339,7 +339,7 @@ impl Services {
                 Closed::Killed => news::Event::Killed(described),
             }
         });
-        let mut surroundings = self.surroundings.of(Owner::Session(connection));
+        let mut surroundings = self.surroundings.of(Owner::Session(connection), entry.module);
         let now = self.clock.module_time(turn.now);
         entry.session.closed(reason, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
         self.open_connections(turn);
@@ -353,12 +353,7 @@ impl Services {
 
     /// Opens the connections that modules asked for.
     fn open_connections<D: FrameSink>(&mut self, turn: &mut Turn<'_, D>) {
-        while let Some((owner, remote, session)) = self.surroundings.pending_connections.pop() {
-            let module = match owner {
-                Owner::Session(connection) => self.session(connection).map(|entry| entry.module),
-                Owner::Datagrams(index) => self.datagrams.get(index).map(|slot| slot.module),
-                Owner::Nobody => None,
-            };
+        while let Some((module, remote, session)) = self.surroundings.pending_connections.pop() {
             self.open_connection(turn, module, remote, session);
         }
     }
@@ -366,12 +361,10 @@ impl Services {
     fn open_connection<D: FrameSink>(
         &mut self,
         turn: &mut Turn<'_, D>,
-        module: Option<usize>,
+        module: usize,
         remote: SocketAddr,
         mut session: Box<dyn Session>,
     ) {
-        // Whoever asked may have gone in the same call; nobody waits for the connection then.
-        let Some(module) = module else { return };
         match turn.host.connect(turn.now, remote) {
             Ok(connection) => {
                 let stream = turn.host.stream(turn.now, connection, Payload::EMPTY);
@@ -381,7 +374,7 @@ impl Services {
             }
             Err(error) => {
                 tracing::debug!(%remote, %error, "a connection could not be opened");
-                let mut surroundings = self.surroundings.of(Owner::Nobody);
+                let mut surroundings = self.surroundings.of(Owner::Nobody, module);
                 let now = self.clock.module_time(turn.now);
                 session.closed(Closed::Refused, &mut Context::new(now, turn.wall_clock, &mut surroundings, None));
             }
@@ -398,7 +391,7 @@ impl Services {
     ) {
         let Some(slot) = self.datagrams.get_mut(index) else { return };
         let owner = Owner::Datagrams(index);
-        let mut surroundings = self.surroundings.of(owner);
+        let mut surroundings = self.surroundings.of(owner, slot.module);
         let now = self.clock.module_time(turn.now);
         let mut cx = Context::new(now, turn.wall_clock, &mut surroundings, finished);
         let mut socket =
@@ -477,3 +470,6 @@ impl Services {
         self.deadlines.earliest().map(|moment| self.clock.stack_time(moment))
     }
 }
+
+#[cfg(test)]
+mod tests;

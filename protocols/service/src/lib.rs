@@ -7,7 +7,7 @@
 //! Everything here is sans-I/O. A session is a state machine: it is called when something happened (input
 //! came, room appeared, a job ended, a deadline passed), reads and writes its [`ByteStream`], and says in its
 //! [`Next`] what it waits for. Time, randomness and blocking work come from the [`Context`]. So a module
-//! compiles and is tested without any network stack: the [`testing`] module stands in for one.
+//! compiles and is tested without any network stack: its module `testing`, behind the feature of that name, stands in for one.
 //!
 //! This crate is responsible for the interface alone. It knows nothing of the TCP/IP stack, of the event loop,
 //! or of how a configuration file is read.

@@ -55,6 +55,13 @@ pub(crate) fn checksum(octets: &[u8]) -> u16 {
     sum.checksum()
 }
 
+/// Whether the checksum in a transport's header and data is right, pseudo-header included (RFC 9293 §3.1, MUST-3).
+pub(crate) fn holds(source: IpAddr, destination: IpAddr, protocol: u8, octets: &[u8]) -> bool {
+    let mut sum = Sum::pseudo_header(source, destination, protocol, octets.len());
+    sum.add(octets);
+    sum.checksum() == 0
+}
+
 /// Sums 16-bit words in the machine's order, four octets at a time into wide accumulators. Carries are gathered in
 /// their upper halves, which holds for far more than a packet. Eight accumulators let the compiler use vector registers.
 fn sum_native(octets: &[u8]) -> u64 {
@@ -156,5 +163,16 @@ mod tests {
             }
             prop_assert_eq!(sum.checksum(), reference(&pieces.concat()));
         }
+    }
+
+    #[test]
+    fn a_tcp_segment_whose_checksum_was_made_by_hand() {
+        // A SYN from 192.0.2.1:12345 to 192.0.2.2:80, sequence number 1, window 65535:
+        // c000+0201+c000+0202+0006+0014 + 3039+0050+0000+0001+0000+0000+5002+ffff+0000 = 304a8, folded 04ab, inverted fb54.
+        let mut segment = [0x30, 0x39, 0, 0x50, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0xff, 0xff, 0xfb, 0x54, 0, 0];
+        let (source, destination) = ([192, 0, 2, 1].into(), [192, 0, 2, 2].into());
+        assert!(holds(source, destination, 6, &segment));
+        segment[7] = 2;
+        assert!(!holds(source, destination, 6, &segment));
     }
 }

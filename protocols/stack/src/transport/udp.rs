@@ -11,8 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::counters::counters;
-use crate::network::checksum::Sum;
-use crate::network::protocol;
+use crate::network::{checksum, protocol};
 use crate::packet::{ErrorKind, OutgoingPacket, PacketSink, ReceivedError, ReceivedPacket, SendFailure};
 use crate::{Delivery, Event, SocketId};
 
@@ -318,9 +317,8 @@ fn checksum_holds(packet: &ReceivedPacket<'_>, length: usize, checksum: u16) -> 
     if checksum == 0 {
         return packet.source.is_ipv4();
     }
-    let mut sum = Sum::pseudo_header(packet.source, packet.destination, protocol::UDP, length);
-    sum.add(packet.payload.get(..length).unwrap_or_default());
-    sum.checksum() == 0
+    let datagram = packet.payload.get(..length).unwrap_or_default();
+    checksum::holds(packet.source, packet.destination, protocol::UDP, datagram)
 }
 
 #[cfg(test)]

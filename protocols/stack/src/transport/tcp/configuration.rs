@@ -17,9 +17,11 @@ pub struct Configuration {
     /// Memory for the data of all connections together, in octets. Beyond it windows stop growing and data that arrive out
     /// of order are dropped. Default: 512 MiB.
     pub memory_limit: usize,
-    /// Half-open connections that a listener may have; each further SYN is dropped, to be sent again by its sender. It is the
-    /// default for [`ListenOptions`](super::ListenOptions). Default: 1024.
+    /// Half-open connections that a listener may have; each further SYN is answered with a cookie, or dropped. It is the default
+    /// for [`ListenOptions`](super::ListenOptions). Default: 1024.
     pub syn_backlog: usize,
+    /// Whether a full backlog is answered with SYN cookies (RFC 4987 §3.6) instead of being dropped. Default: on.
+    pub syn_cookies: bool,
     /// Connections at the same time, half-open ones included and those in TIME-WAIT not. Further SYNs are dropped.
     /// Default: 262 144.
     pub maximum_connections: usize,
@@ -46,6 +48,8 @@ pub struct Configuration {
     pub nagle: bool,
     /// Which congestion control is used. Default: CUBIC.
     pub congestion_control: CongestionControl,
+    /// Whether Explicit Congestion Notification is offered and accepted (RFC 3168). Default: on.
+    pub ecn: bool,
     /// Time to live, or hop limit, of what is sent (MUST-49). Default: 64.
     pub hop_limit: u8,
     /// The traffic class of what is sent; its lowest two bits are ECN's and are ignored (MUST-48). Default: 0.
@@ -79,6 +83,7 @@ impl Default for Configuration {
             send_buffer: 4 << 20,
             memory_limit: 512 << 20,
             syn_backlog: 1024,
+            syn_cookies: true,
             maximum_connections: 1 << 18,
             maximum_time_wait: 1 << 16,
             time_wait: Duration::from_secs(60),
@@ -90,6 +95,7 @@ impl Default for Configuration {
             minimum_retransmission_timeout: Duration::from_millis(200),
             nagle: true,
             congestion_control: CongestionControl::default(),
+            ecn: true,
             hop_limit: 64,
             traffic_class: 0,
             ephemeral_ports: (49_152, 65_535),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Configuration;
 use super::congestion::{AnyController, Controller};
+use super::ecn::Ecn;
 use super::four_tuple::FourTuple;
 use super::options::Timestamps;
 use super::rack::Rack;
@@ -23,15 +24,16 @@ use super::send_queue::SendQueue;
 use super::sequence::SequenceNumber;
 use super::state::State;
 use super::timers::{Timer, Timers};
+use super::undo::Undo;
 use crate::{Instant, ListenerId};
 
 /// RFC 9293 §3.7.1 (MUST-15): the peer's maximum segment size when it does not say.
 pub(crate) const DEFAULT_MSS_IPV4: u16 = 536;
 /// The same for IPv6.
 pub(crate) const DEFAULT_MSS_IPV6: u16 = 1220;
-/// No segment is made smaller than this, whatever a peer or a router asks for. RFC 791 demands 68 octets of every link; a
-/// smaller wish only multiplies work.
-pub(crate) const MINIMUM_MSS: u16 = 68 - 40;
+/// No segment is made smaller than this, whatever a peer or a router asks for: 8 octets of data beside all options (RFC 791
+/// demands 68 octets of every link). A smaller wish only multiplies our work.
+pub(crate) const MINIMUM_MSS: u16 = 68 - 20;
 
 /// Until a segment has been sent and the route is known: Ethernet's.
 pub(crate) const INITIAL_PATH_MTU: u16 = 1500;
@@ -135,6 +137,9 @@ pub(crate) struct ControlBlock {
     pub(crate) congestion: AnyController,
     pub(crate) recovery: Recovery,
     pub(crate) rack: Rack,
+    pub(crate) ecn: Ecn,
+    /// How a recovery is taken back. It exists from its beginning to the next one's.
+    pub(crate) undo: Option<Box<Undo>>,
 
     pub(crate) acknowledgment_due: AcknowledgmentDue,
     /// A SYN, or a SYN and ACK, is to be sent.
@@ -214,6 +219,8 @@ impl ControlBlock {
             congestion: AnyController::new(configuration.congestion_control, u32::from(default_mss(&key))),
             recovery: Recovery::default(),
             rack: Rack::default(),
+            ecn: Ecn::default(),
+            undo: None,
             acknowledgment_due: AcknowledgmentDue::No,
             syn_due: true,
             finish_requested: false,

@@ -56,6 +56,12 @@ counters! {
             time_wait_reused,
             /// Connections that left TIME-WAIT early, since there were too many.
             time_wait_overflow,
+            /// SYNs answered with a cookie because the listener had its backlog of half-open connections.
+            syn_cookies_sent,
+            /// Connections made from a cookie.
+            syn_cookies_accepted,
+            /// Reductions of the window because a peer echoed a congestion mark (RFC 3168 §6.1.2).
+            ecn_reductions,
             /// Frames received with a congestion mark (RFC 3168).
             congestion_experienced,
         }

@@ -6,6 +6,7 @@
 
 use super::Configuration;
 use super::control_block::{ControlBlock, Environment, INITIAL_PATH_MTU, MINIMUM_MSS, TimestampState, default_mss};
+use super::ecn;
 use super::four_tuple::FourTuple;
 use super::options::Options;
 use super::output::{mss_to_announce, send_bare};
@@ -25,7 +26,7 @@ pub(crate) struct HalfOpen {
     pub(crate) irs: SequenceNumber,
     pub(crate) opened_at: Instant,
     /// When the SYN and ACK was last sent.
-    sent_at: Instant,
+    sent_at: Option<Instant>,
     /// When it is sent again.
     pub(crate) deadline: Instant,
     pub(crate) timestamps: Option<TimestampState>,
@@ -35,6 +36,8 @@ pub(crate) struct HalfOpen {
     /// The peer's shift, when both sides scale.
     peer_shift: Option<u8>,
     sack_permitted: bool,
+    /// The peer has offered ECN.
+    ecn_offered: bool,
     pub(crate) retransmissions: u8,
     /// A SYN and ACK is to be sent.
     pub(crate) syn_due: bool,
@@ -57,7 +60,7 @@ impl HalfOpen {
             iss,
             irs: segment.header.seq,
             opened_at: now,
-            sent_at: now,
+            sent_at: None,
             deadline: now,
             timestamps: options.timestamps.map(|timestamps| TimestampState {
                 offset: timestamp_offset,
@@ -69,8 +72,37 @@ impl HalfOpen {
             window: segment.header.window,
             peer_shift: options.window_scale,
             sack_permitted: options.sack_permitted,
+            ecn_offered: ecn::is_offered(segment.header.flags),
             retransmissions: 0,
             syn_due: true,
+        }
+    }
+
+    /// What a SYN cookie has kept: the handshake's last `segment` has brought it back.
+    pub(crate) fn from_cookie(
+        key: FourTuple,
+        listener: ListenerId,
+        segment: &Segment<'_>,
+        peer_mss: u16,
+        now: Instant,
+    ) -> Self {
+        Self {
+            key,
+            listener,
+            iss: segment.header.ack - 1,
+            irs: segment.header.seq - 1,
+            opened_at: now,
+            sent_at: None,
+            deadline: now,
+            timestamps: None,
+            peer_mss,
+            path_mtu: INITIAL_PATH_MTU,
+            window: segment.header.window,
+            peer_shift: None,
+            sack_permitted: false,
+            ecn_offered: false,
+            retransmissions: 0,
+            syn_due: false,
         }
     }
 
@@ -98,7 +130,11 @@ impl HalfOpen {
             destination_port: self.key.remote.port(),
             seq: self.iss,
             ack: self.rcv_nxt(),
-            flags: Flags::SYN | Flags::ACK,
+            flags: if self.ecn_offered && configuration.ecn {
+                Flags::SYN | Flags::ACK | Flags::ECE
+            } else {
+                Flags::SYN | Flags::ACK
+            },
             window: Self::initial_window(configuration) as u16,
             urgent_pointer: 0,
             options: Options {
@@ -111,7 +147,7 @@ impl HalfOpen {
         };
         send_bare(&self.key, &header, environment, sink)?;
         self.syn_due = false;
-        self.sent_at = environment.now;
+        self.sent_at = Some(environment.now);
         // RFC 6298 §2.1 and §5.5: one second, then twice as long each time.
         let mut timeout = RetransmissionTimeout::new(configuration.minimum_retransmission_timeout);
         (0..self.retransmissions).for_each(|_| timeout.back_off());
@@ -126,11 +162,13 @@ impl HalfOpen {
         block.syn_due = false;
         block.syn_retransmitted = self.retransmissions > 0;
         block.retransmits = u64::from(self.retransmissions);
-        if self.retransmissions == 0 {
-            block.rto.measure(now.since(self.sent_at));
-        } else {
-            block.rto.handshake_was_retransmitted();
+        match self.sent_at {
+            Some(sent_at) if self.retransmissions == 0 => block.rto.measure(now.since(sent_at)),
+            Some(_) => block.rto.handshake_was_retransmitted(),
+            // A cookie: nobody knows when it was sent.
+            None => {}
         }
+        block.ecn.agreed = self.ecn_offered && configuration.ecn;
         block.sack_permitted = self.sack_permitted;
         block.peer_mss = self.peer_mss;
         block.path_mtu = self.path_mtu;

@@ -1,52 +1,53 @@
 //! TCP (RFC 9293).
 //!
 //! ```text
-//!                               +---------+ ---------\      active OPEN
-//!                               |  CLOSED |            \    -----------
-//!                               +---------+<---------\   \   create TCB
-//!                                 |     ^              \   \  snd SYN
-//!                    passive OPEN |     |   CLOSE        \   \
-//!                    ------------ |     | ----------       \   \
-//!                      create TCB |     | delete TCB         \   \
-//!                                 V     |                      \   \
-//!          rcv RST (note 1)   +---------+            CLOSE    |    \
-//!       -------------------->|  LISTEN |          ---------- |     |
-//!      /                      +---------+          delete TCB |     |
-//!     /           rcv SYN      |     |     SEND              |     |
-//!    /           -----------   |     |    -------            |     V
-//!   +--------+  snd SYN,ACK  /       \   snd SYN          +--------+
-//!   |        |<-----------------           ------------------>|        |
-//!   |  SYN   |                    rcv SYN                     |  SYN   |
-//!   |  RCVD  |<-----------------------------------------------|  SENT  |
-//!   |        |                  snd SYN,ACK                   |        |
-//!   |        |------------------           -------------------|        |
-//!   +--------+   rcv ACK of SYN  \       /  rcv SYN,ACK       +--------+
-//!      |         --------------   |     |   -----------
-//!      |                x         |     |     snd ACK
-//!      |                          V     V
-//!      |  CLOSE                 +---------+
-//!      | -------                |  ESTAB  |
-//!      | snd FIN                +---------+
-//!      |                 CLOSE    |     |    rcv FIN
-//!      V                -------   |     |    -------
-//!   +---------+         snd FIN  /       \   snd ACK         +---------+
-//!   |  FIN    |<----------------          ------------------>|  CLOSE  |
-//!   | WAIT-1  |------------------                            |   WAIT  |
-//!   +---------+          rcv FIN  \                          +---------+
-//!     | rcv ACK of FIN   -------   |                          CLOSE  |
-//!     | --------------   snd ACK   |                         ------- |
-//!     V        x                   V                         snd FIN V
-//!   +---------+               +---------+                    +---------+
-//!   |FINWAIT-2|               | CLOSING |                    | LAST-ACK|
-//!   +---------+               +---------+                    +---------+
-//!     |              rcv ACK of FIN |                 rcv ACK of FIN |
-//!     |  rcv FIN     -------------- |    Timeout=2MSL -------------- |
-//!     |  -------            x       V    ------------        x       V
-//!      \ snd ACK              +---------+delete TCB          +---------+
-//!        -------------------->|TIME-WAIT|------------------->| CLOSED  |
-//!                             +---------+                    +---------+
+//!                             +---------+ ---------\      active OPEN
+//!                             |  CLOSED |            \    -----------
+//!                             +---------+<---------\   \   create TCB
+//!                               |     ^              \   \  snd SYN
+//!                  passive OPEN |     |   CLOSE        \   \
+//!                  ------------ |     | ----------       \   \
+//!                   create TCB  |     | delete TCB         \   \
+//!                               V     |                      \   \
+//!           rcv RST (note 1)  +---------+            CLOSE    |    \
+//!        -------------------->|  LISTEN |          ---------- |     |
+//!       /                     +---------+          delete TCB |     |
+//!      /           rcv SYN      |     |     SEND              |     |
+//!     /           -----------   |     |    -------            |     V
+//! +--------+      snd SYN,ACK  /       \   snd SYN          +--------+
+//! |        |<-----------------           ------------------>|        |
+//! |  SYN   |                    rcv SYN                     |  SYN   |
+//! |  RCVD  |<-----------------------------------------------|  SENT  |
+//! |        |                  snd SYN,ACK                   |        |
+//! |        |------------------           -------------------|        |
+//! +--------+   rcv ACK of SYN  \       /  rcv SYN,ACK       +--------+
+//!    |         --------------   |     |   -----------
+//!    |                x         |     |     snd ACK
+//!    |                          V     V
+//!    |  CLOSE                 +---------+
+//!    | -------                |  ESTAB  |
+//!    | snd FIN                +---------+
+//!    |                 CLOSE    |     |    rcv FIN
+//!    V                -------   |     |    -------
+//! +---------+         snd FIN  /       \   snd ACK         +---------+
+//! |  FIN    |<----------------          ------------------>|  CLOSE  |
+//! | WAIT-1  |------------------                            |   WAIT  |
+//! +---------+          rcv FIN  \                          +---------+
+//!   | rcv ACK of FIN   -------   |                          CLOSE  |
+//!   | --------------   snd ACK   |                         ------- |
+//!   V        x                   V                         snd FIN V
+//! +---------+               +---------+                    +---------+
+//! |FINWAIT-2|               | CLOSING |                    | LAST-ACK|
+//! +---------+               +---------+                    +---------+
+//!   |              rcv ACK of FIN |                 rcv ACK of FIN |
+//!   |  rcv FIN     -------------- |    Timeout=2MSL -------------- |
+//!   |  -------            x       V    ------------        x       V
+//!    \ snd ACK              +---------+delete TCB          +---------+
+//!      -------------------->|TIME-WAIT|------------------->| CLOSED  |
+//!                           +---------+                    +---------+
 //! ```
-//! (RFC 9293 Figure 5.)
+//! (RFC 9293 Figure 5. Its simplifications are in the RFC; two more of ours are noted where they are made: a RST does not end
+//! TIME-WAIT, and FIN-WAIT-2 is bounded once nobody is left to read.)
 //!
 //! A connection that a SYN has opened is a [`half_open::HalfOpen`] in SYN-RECEIVED; from ESTABLISHED on (and from SYN-SENT on
 //! our side) it is a [`control_block::ControlBlock`]; in TIME-WAIT, once its user has let go, a [`time_wait::TimeWait`]. All
@@ -58,12 +59,12 @@
 //! table. [`Tcp::transmit`] visits that list, and [`output`] makes the segments.
 
 mod arrival;
-mod checksum;
 mod configuration;
 mod congestion;
 mod connections;
 mod control_block;
 mod counters;
+mod ecn;
 mod four_tuple;
 mod half_open;
 mod icmp_errors;
@@ -71,6 +72,7 @@ mod listener;
 mod open;
 mod options;
 mod output;
+mod prr;
 mod rack;
 mod reassembly;
 mod receive_queue;
@@ -86,10 +88,12 @@ mod send_queue;
 mod sequence;
 mod state;
 mod stream;
+mod syn_cookies;
 mod time_outs;
 mod time_wait;
 mod timer_wheel;
 mod timers;
+mod undo;
 
 #[cfg(test)]
 mod tests;
@@ -104,8 +108,8 @@ pub use self::counters::Counters;
 use self::listener::Listeners;
 pub use self::listener::{ListenError, ListenOptions, ListenerRow};
 pub use self::open::ConnectError;
-use self::output::Turn;
-use self::reply::Replies;
+use self::output::{Transmission, Turn};
+use self::reply::{Replies, Reply};
 pub use self::rows::{ConnectionDetail, ConnectionRow};
 use self::secrets::Secrets;
 pub use self::state::State;
@@ -127,11 +131,15 @@ pub(crate) struct Tcp {
     wheel: TimerWheel,
     /// Connections with something to send, in turn. One that has gone meanwhile is passed over.
     ready: VecDeque<u32>,
+    /// Whether one of them has text to send, and not only an acknowledgment.
+    text_is_ready: bool,
     /// Segments to send that belong to no connection.
     replies: Replies,
     events: VecDeque<Event>,
     /// Connections whose retransmission timer has expired, for whoever wants to know; the oldest give way.
     late: VecDeque<ConnectionId>,
+    /// Until then an acknowledgment that comes to a listener may hold a SYN cookie.
+    cookies_until: Instant,
     /// Connections in TIME-WAIT, the oldest first, by name: it may have gone already.
     time_wait: VecDeque<crate::ConnectionId>,
 }
@@ -148,16 +156,13 @@ impl Tcp {
             listeners: Listeners::default(),
             wheel: TimerWheel::new(now),
             ready: VecDeque::new(),
+            text_is_ready: false,
             replies: Replies::default(),
             events: VecDeque::new(),
             late: VecDeque::new(),
+            cookies_until: now,
             time_wait: VecDeque::new(),
         }
-    }
-
-    /// Replaces the configuration. Connections that exist keep what they have agreed on.
-    pub(crate) fn configure(&mut self, configuration: Configuration) {
-        self.configuration = configuration;
     }
 
     /// The counters.
@@ -175,11 +180,18 @@ impl Tcp {
         !self.ready.is_empty() || !self.replies.is_empty()
     }
 
+    /// Whether [`transmit`](Self::transmit) would send text, as far as is known. Acknowledgments alone can wait for more to
+    /// acknowledge.
+    pub(crate) const fn has_text(&self) -> bool {
+        self.text_is_ready
+    }
+
     /// Sends what is ready: each connection in its turn, a bounded burst at a time, until nothing is left.
     ///
     /// # Errors
     /// [`DeviceFull`] when the device takes no more. What was not taken stays ready, and nothing believes that it was sent.
     pub(crate) fn transmit(&mut self, now: Instant, sink: &mut impl PacketSink) -> Result<(), DeviceFull> {
+        self.text_is_ready = false;
         let mut environment = Environment {
             now,
             memory_is_short: false,
@@ -256,7 +268,7 @@ impl Tcp {
             }
             Verdict::Closed { reason, reset } => {
                 if let Some(reset) = reset {
-                    self.replies.push(reset, &mut self.counters);
+                    self.replies.push(Reply::Reset(reset), &mut self.counters);
                 }
                 let block = self.connections.block_mut(index)?;
                 if !block.state.is_synchronized() && block.state != State::Closed {
@@ -271,6 +283,8 @@ impl Tcp {
                     // Closed in order: its user may still read what came, its sockets are free.
                     None if attached => {
                         block.close();
+                        let connection = self.connections.id(index);
+                        self.events.push_back(Event::Ready { connection });
                         self.connections.release_key(index);
                         self.settle(now, index);
                     }
@@ -305,7 +319,7 @@ impl Tcp {
         self.counters.memory_in_use = self.counters.memory_in_use + memory as u64 - block.memory as u64;
         block.memory = memory;
         if let Some(reset) = block.stray_reset.take() {
-            self.replies.push(reset, &mut self.counters);
+            self.replies.push(Reply::Reset(reset), &mut self.counters);
         }
         if !block.attached {
             match block.state {
@@ -331,11 +345,12 @@ impl Tcp {
             }
         }
         let block = self.connections.block_mut(index)?;
-        let is_ready = block.next_transmission(None).is_some();
-        if !is_ready {
+        let next = block.next_transmission(None);
+        if next.is_none() {
             block.wait_for_window(now);
         }
-        Some(is_ready)
+        self.text_is_ready |= matches!(next, Some(Transmission::Text { .. }));
+        Some(next.is_some())
     }
 
     /// Keeps only what TIME-WAIT needs.
@@ -353,9 +368,7 @@ impl Tcp {
         self.counters.time_wait += 1;
         self.time_wait.push_back(self.connections.id(index));
         self.settle(now, index);
-        while self.counters.time_wait as usize > self.configuration.maximum_time_wait
-            || self.time_wait.len() > 2 * self.configuration.maximum_time_wait
-        {
+        while self.counters.time_wait as usize > self.configuration.maximum_time_wait {
             let Some(oldest) = self.time_wait.pop_front() else { break };
             if let Some(oldest) = self.connections.resolve(oldest) {
                 self.counters.time_wait_overflow += 1;
@@ -398,7 +411,14 @@ impl Tcp {
                     listener.row.half_open -= 1;
                 }
             }
-            Some(Connection::TimeWait(_)) => self.counters.time_wait -= 1,
+            Some(Connection::TimeWait(_)) => {
+                self.counters.time_wait -= 1;
+                while let Some(oldest) = self.time_wait.front()
+                    && self.connections.resolve(*oldest).is_none()
+                {
+                    self.time_wait.pop_front();
+                }
+            }
             None => {}
         }
     }

@@ -13,12 +13,16 @@ use super::segment::{CHECKSUM_OFFSET, Flags, Header, MAXIMUM_HEADER_LENGTH, maxi
 use super::sequence::SequenceNumber;
 use super::state::State;
 use super::timers::Timer;
-use super::{checksum, receive_window};
+use super::{ecn, receive_window};
+use crate::network::protocol;
 use crate::packet::{OutgoingPacket, PacketSink, SendFailure};
 use crate::{DeviceFull, Instant};
 
 /// Frames that one connection sends before it is another's turn.
 const BURST: usize = 8;
+
+/// A segment of this size has room for SACK blocks and as much data again.
+const SMALLEST_SEGMENT_WITH_BLOCKS: u32 = 80;
 
 /// What a connection sends next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +62,8 @@ impl ControlBlock {
             && self.unsent() > 0
             && environment.now.since(self.sent_at) > self.rto.current()
         {
+            // So is the path's MTU, which may have grown again (RFC 1191 §6.3); the network layer ages what it knows.
+            self.path_mtu = sink.path_mtu(self.key.remote.ip()).min(usize::from(u16::MAX)) as u16;
             self.congestion.restart_after_idle(self.smss());
         }
         for _ in 0..BURST {
@@ -82,6 +88,8 @@ impl ControlBlock {
             State::TimeWait | State::FinWait2 => {}
             State::Established | State::CloseWait | State::FinWait1 | State::Closing | State::LastAck => {
                 let size = self.smss() - self.sack_blocks().space() as u32;
+                // CWR belongs to one segment: such a frame is not for the device to cut (RFC 3168 §6.1.2).
+                let segmentation = segmentation.filter(|_| !self.ecn.announces_reduction());
                 let most = segmentation.map_or(size, |limit| (limit as u32 / size * size).max(size));
                 let text = self.next_retransmission(size, most).or_else(|| self.next_text(size, most));
                 if let Some(text) = text.or_else(|| self.next_probe(size)) {
@@ -101,7 +109,7 @@ impl ControlBlock {
         if self.retransmission_queue.to_retransmit() == 0 {
             return None;
         }
-        let room = self.congestion.window().saturating_sub(self.pipe()) / size * size;
+        let room = self.congestion_room() / size * size;
         let room = room.max(if self.recovery.retransmit_now { size } else { 0 });
         if room == 0 {
             return None;
@@ -149,7 +157,7 @@ impl ControlBlock {
             let length = unsent.min(window.clamp(1, size));
             return Some(Transmission::Text { start, end: start + length, fin: length == 0 });
         }
-        let usable = window.min(self.congestion.window().saturating_sub(self.pipe()));
+        let usable = window.min(self.congestion_room());
         let fits = unsent.min(usable).min(most);
         let whole = fits / size * size;
         let length = if fits < unsent {
@@ -176,7 +184,8 @@ impl ControlBlock {
     /// The SACK blocks of the next segment: RFC 2883 §4 wants the duplicate first.
     fn sack_blocks(&self) -> SackBlocks {
         let mut blocks = SackBlocks::default();
-        if !self.sack_permitted {
+        // Where segments are tiny, blocks would leave no room for data.
+        if !self.sack_permitted || self.smss() < SMALLEST_SEGMENT_WITH_BLOCKS {
             return blocks;
         }
         let mut count = maximum_sack_blocks(self.timestamps.is_some());
@@ -211,22 +220,30 @@ impl ControlBlock {
         let edge = self.rcv.edge_to_announce(self.receive_queue.len());
         if self.state.has_peer_sequence() {
             header.ack = self.rcv.nxt;
-            header.flags = Flags::ACK;
+            header.flags = Flags::ACK | self.ecn.acknowledgment_flags();
             header.window = self.rcv.field(edge);
             header.options.sack = self.sack_blocks();
         }
         let (mut start, mut end) = (self.snd.nxt, self.snd.nxt);
         let mut fin_is_sent = false;
+        let mut traffic_class = environment.configuration.traffic_class & !0b11;
         match transmission {
             Transmission::Syn => {
                 self.path_mtu = sink.path_mtu(self.key.remote.ip()).min(usize::from(u16::MAX)) as u16;
                 header.seq = self.snd.iss;
-                header.flags = header.flags | Flags::SYN;
+                header.flags = header.flags | Flags::SYN | self.ecn_setup_flags(environment);
                 self.syn_options(&mut header, environment);
             }
             Transmission::Text { start: from, end: to, fin } => {
                 (start, end, fin_is_sent) = (from, to, fin);
                 header.seq = from;
+                // RFC 3168 §6.1.4 and §6.1.5: only new data are marked as able to be marked, and a window probe is not.
+                if self.ecn.agreed && to > from && from == self.snd.nxt && !self.window_probe_due {
+                    traffic_class |= ecn::ECT_0;
+                    if self.ecn.announces_reduction() {
+                        header.flags = header.flags | Flags::CWR;
+                    }
+                }
                 if fin {
                     header.flags = header.flags | Flags::FIN;
                 }
@@ -239,6 +256,7 @@ impl ControlBlock {
             Transmission::KeepAlive => header.seq = self.snd.nxt - 1,
             Transmission::Acknowledgment => {}
         }
+        let announces_reduction = header.flags.contains(Flags::CWR) && transmission != Transmission::Syn;
         let length = end - start;
         let size = self.smss() - header.options.sack.space() as u32;
         let slices = self.send_queue.slices(self.offset(start), length as usize);
@@ -247,9 +265,9 @@ impl ControlBlock {
         let sent = sink.send(OutgoingPacket {
             source: self.key.local.ip(),
             destination: self.key.remote.ip(),
-            protocol: checksum::PROTOCOL,
+            protocol: protocol::TCP,
             hop_limit: environment.configuration.hop_limit,
-            traffic_class: environment.configuration.traffic_class & !0b11,
+            traffic_class,
             dont_fragment: true,
             header: buffer.get_mut(..header_length).unwrap_or_default(),
             checksum_offset: CHECKSUM_OFFSET,
@@ -278,6 +296,9 @@ impl ControlBlock {
             self.acknowledgment_due = AcknowledgmentDue::No;
             self.timers.stop(Timer::DelayedAcknowledgment);
         }
+        if announces_reduction {
+            self.ecn.reduction_was_announced();
+        }
         match transmission {
             Transmission::Syn => {
                 self.syn_due = false;
@@ -292,6 +313,17 @@ impl ControlBlock {
             Transmission::Acknowledgment => {}
         }
         Ok(())
+    }
+
+    /// RFC 3168 §6.1.1: the offer, or the answer to one. §6.1.1.1: not when the first offer was not answered.
+    fn ecn_setup_flags(&self, environment: &Environment<'_>) -> Flags {
+        if self.state == State::SynReceived {
+            if self.ecn.agreed { Flags::ECE } else { Flags::default() }
+        } else if environment.configuration.ecn && !self.syn_retransmitted {
+            Flags::ECE | Flags::CWR
+        } else {
+            Flags::default()
+        }
     }
 
     /// The options of a SYN (RFC 9293 §3.7.1, RFC 7323 §2.2 and §3.2, RFC 2018 §2). In an answer only what was offered.
@@ -328,6 +360,8 @@ impl ControlBlock {
         let is_probe = self.rack.probe_due && self.retransmission_queue.to_retransmit() == 0;
         if is_retransmission {
             self.retransmission_queue.retransmitted(start, end, now);
+            let timestamp = self.timestamps.map(|timestamps| timestamps.value(now));
+            self.note_retransmission(end - start, timestamp);
             self.retransmits += 1;
             self.recovery.retransmit_now = false;
             environment.counters.segments_retransmitted += 1;
@@ -342,6 +376,9 @@ impl ControlBlock {
             } else if !(text_end - start).is_multiple_of(size) {
                 self.snd.small_end = text_end;
             }
+        }
+        if let Some(prr) = &mut self.recovery.prr {
+            prr.sent(end - start);
         }
         self.window_probe_due = false;
         self.sent_at = now;
@@ -361,7 +398,7 @@ impl ControlBlock {
     /// Nothing more can be sent now: is it the congestion window that holds the rest back?
     fn after_output(&mut self) {
         let waits = self.unsent() > 0 || self.fin_is_unsent() || self.retransmission_queue.to_retransmit() > 0;
-        self.window_limited = waits && self.congestion.window().saturating_sub(self.pipe()) < self.smss();
+        self.window_limited = waits && self.congestion_room() < self.smss();
     }
 
     /// RFC 9293 §3.8.6.1, SHLD-29: when the peer's window is too small for what waits, and no acknowledgment is on its way that
@@ -398,7 +435,7 @@ pub(crate) fn send_bare(
     let sent = sink.send(OutgoingPacket {
         source: key.local.ip(),
         destination: key.remote.ip(),
-        protocol: checksum::PROTOCOL,
+        protocol: protocol::TCP,
         hop_limit: environment.configuration.hop_limit,
         traffic_class: environment.configuration.traffic_class & !0b11,
         dont_fragment: true,

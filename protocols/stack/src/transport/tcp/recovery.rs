@@ -6,6 +6,7 @@
 
 use super::congestion::{Acknowledged, Controller};
 use super::control_block::{ControlBlock, Environment};
+use super::prr::ProportionalRateReduction;
 use super::retransmission_queue::{DUP_THRESH, Delivered};
 use super::sequence::SequenceNumber;
 use super::timers::Timer;
@@ -21,12 +22,31 @@ pub(crate) enum Phase {
     Timeout { point: SequenceNumber },
 }
 
+/// An acknowledgment, as recovery sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Acknowledgment {
+    /// What the peer is now known to have.
+    pub(crate) delivered: Delivered,
+    /// Octets between the old SND.UNA and the new one.
+    pub(crate) advanced: u32,
+    /// A duplicate in the sense of RFC 5681 §2.
+    pub(crate) duplicate: bool,
+    /// Octets that a D-SACK reports.
+    pub(crate) dsack: Option<u32>,
+    /// It echoes a congestion mark (RFC 3168 §6.1.2).
+    pub(crate) congestion_echoed: bool,
+    /// TSecr, when timestamps are in use.
+    pub(crate) echo_reply: Option<u32>,
+}
+
 /// The state of recovery.
 #[derive(Debug, Default)]
 pub(crate) struct Recovery {
     pub(crate) phase: Phase,
     /// Duplicate acknowledgments: segments that have arrived beyond a hole. Not used with SACK.
     pub(crate) duplicates: u32,
+    /// What may go out in fast recovery, with SACK.
+    pub(crate) prr: Option<ProportionalRateReduction>,
     /// One segment goes out whatever the congestion window says (RFC 6675 §5 (4.3), RFC 6298 §5.4).
     pub(crate) retransmit_now: bool,
     /// A window has been acknowledged when this is: the rounds of RFC 9406.
@@ -51,16 +71,17 @@ impl ControlBlock {
         self.retransmission_queue.pipe().saturating_sub(arrived)
     }
 
-    /// Goes through what an acknowledgment means for recovery and for the congestion window. `advanced` octets lie between
-    /// the old SND.UNA and the new one; a `duplicate` is one in the sense of RFC 5681 §2.
-    pub(crate) fn recover(
-        &mut self,
-        environment: &mut Environment<'_>,
-        delivered: &Delivered,
-        advanced: u32,
-        duplicate: bool,
-        dsack: bool,
-    ) {
+    /// Octets that may be sent as far as congestion is concerned.
+    pub(crate) fn congestion_room(&self) -> u32 {
+        match &self.recovery.prr {
+            Some(prr) => prr.allowance(),
+            None => self.congestion.window().saturating_sub(self.pipe()),
+        }
+    }
+
+    /// Goes through what an acknowledgment means for recovery and for the congestion window.
+    pub(crate) fn recover(&mut self, environment: &mut Environment<'_>, acknowledgment: &Acknowledgment) {
+        let &Acknowledgment { ref delivered, advanced, duplicate, dsack, .. } = acknowledgment;
         let smss = self.smss();
         let flight = self.retransmission_queue.len() + advanced;
         let was_fast = self.recovery.is_fast();
@@ -70,13 +91,14 @@ impl ControlBlock {
             self.recovery.duplicates = (self.recovery.duplicates + 1).min(most);
         }
         if advanced > 0 {
+            self.recovery.round_end = self.recovery.round_end.filter(|end| self.snd.una < *end);
             self.leave_recovery_at_point();
             if !self.sack_permitted {
                 self.partial_acknowledgment(advanced, smss);
             }
         }
         let lost = if self.sack_permitted {
-            self.rack_update(environment, delivered, dsack);
+            self.rack_update(environment, delivered, dsack.is_some());
             // RFC 6675's rule holds as long as the path keeps the order (RFC 8985 §6.2, step 4); RACK's always.
             let by_count = delivered.octets > 0
                 && self.retransmission_queue.sacked() > 0
@@ -86,16 +108,24 @@ impl ControlBlock {
         } else {
             self.recovery.phase == Phase::Open && self.recovery.duplicates >= DUP_THRESH
         };
-        if lost {
+        self.undo_if_needless(environment, acknowledgment);
+        if lost && self.retransmission_queue.to_retransmit() + self.recovery.duplicates > 0 {
             self.loss_was_found(environment);
         }
-        if self.tail_loss_probe_repaired_loss(advanced, dsack) && self.recovery.phase == Phase::Open {
+        if was_fast && let Some(mut prr) = self.recovery.prr {
+            let ssthresh = self.congestion.slow_start_threshold();
+            prr.acknowledged(delivered.octets, self.pipe(), ssthresh, smss, advanced > 0 && !lost);
+            self.recovery.prr = Some(prr);
+        }
+        if self.tail_loss_probe_repaired_loss(advanced, dsack.is_some()) && self.recovery.phase == Phase::Open {
             // RFC 8985 §7.4.2: the loss has been repaired already; only the window answers.
             self.congestion.lost(flight, smss, environment.now);
         }
         // The acknowledgment that ends a recovery does not count: RFC 6582 §3.2 (3) sets cwnd to ssthresh.
-        if advanced > 0 && !was_fast && !self.recovery.is_fast() && self.window_limited {
-            let round_ends = self.recovery.round_end.is_none_or(|end| self.snd.una >= end);
+        // Nor does one that echoes a congestion mark (RFC 3168 §6.1.2).
+        let may_grow = !was_fast && !self.recovery.is_fast() && !acknowledgment.congestion_echoed;
+        if advanced > 0 && may_grow && self.window_limited {
+            let round_ends = self.recovery.round_end.is_none();
             if round_ends {
                 self.recovery.round_end = Some(self.snd.nxt);
             }
@@ -116,6 +146,11 @@ impl ControlBlock {
             return;
         }
         let flight = self.retransmission_queue.len();
+        self.remember_window();
+        if self.sack_permitted {
+            let undelivered = flight - self.retransmission_queue.sacked();
+            self.recovery.prr = Some(ProportionalRateReduction::new(undelivered, self.smss()));
+        }
         environment.counters.fast_retransmits += 1;
         self.recovery.phase = Phase::Fast { point: self.snd.nxt };
         self.recovery.retransmit_now = true;
@@ -131,6 +166,7 @@ impl ControlBlock {
             && self.snd.una >= point
         {
             self.recovery.phase = Phase::Open;
+            self.recovery.prr = None;
             self.recovery.duplicates = 0;
             self.recovery.retransmit_now = false;
             self.rack.recovery_ended();
@@ -155,6 +191,10 @@ impl ControlBlock {
     pub(crate) fn lost_everything(&mut self, environment: &mut Environment<'_>) {
         let again = matches!(self.recovery.phase, Phase::Timeout { .. }) && self.rto.backoff() > 0;
         let flight = self.retransmission_queue.len();
+        if !again {
+            self.remember_window();
+        }
+        self.recovery.prr = None;
         self.congestion.timed_out(flight, self.smss(), again, environment.now);
         self.retransmission_queue.mark_all_lost();
         self.rack.timed_out();

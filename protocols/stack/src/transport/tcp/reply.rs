@@ -1,15 +1,17 @@
-//! Segments that belong to no connection: resets (RFC 9293 §3.5.2, §3.10.7.1).
+//! Segments that belong to no connection: resets (RFC 9293 §3.5.2, §3.10.7.1), and answers to a SYN that nothing is kept of.
 //!
 //! Responsible for their form and for a bounded queue of them until the device takes them.
 
 use std::collections::VecDeque;
 
-use super::Counters;
 use super::control_block::{ControlBlock, Environment};
 use super::four_tuple::FourTuple;
-use super::output::send_bare;
+use super::half_open::HalfOpen;
+use super::options::Options;
+use super::output::{mss_to_announce, send_bare};
 use super::segment::{Flags, Header, Segment};
 use super::sequence::SequenceNumber;
+use super::{Configuration, Counters};
 use crate::DeviceFull;
 use crate::packet::PacketSink;
 
@@ -46,21 +48,68 @@ impl Reset {
     }
 }
 
+/// A reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    Reset(Reset),
+    /// `<SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>` with a SYN cookie for ISS.
+    Cookie {
+        key: FourTuple,
+        iss: SequenceNumber,
+        rcv_nxt: SequenceNumber,
+    },
+}
+
+impl Reply {
+    const fn key(&self) -> &FourTuple {
+        match self {
+            Self::Reset(reset) => &reset.key,
+            Self::Cookie { key, .. } => key,
+        }
+    }
+
+    fn header(&self, configuration: &Configuration, sink: &impl PacketSink) -> Header {
+        let key = self.key();
+        let header = Header { source_port: key.local.port(), destination_port: key.remote.port(), ..Header::default() };
+        match *self {
+            Self::Reset(Reset { seq, ack, .. }) => Header {
+                seq,
+                ack: ack.unwrap_or_default(),
+                flags: if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST },
+                ..header
+            },
+            Self::Cookie { iss, rcv_nxt, .. } => {
+                let path_mtu = sink.path_mtu(key.remote.ip()).min(usize::from(u16::MAX)) as u16;
+                let options =
+                    Options { maximum_segment_size: Some(mss_to_announce(path_mtu, key)), ..Options::default() };
+                Header {
+                    seq: iss,
+                    ack: rcv_nxt,
+                    flags: Flags::SYN | Flags::ACK,
+                    window: HalfOpen::initial_window(configuration) as u16,
+                    options,
+                    ..header
+                }
+            }
+        }
+    }
+}
+
 /// The queue.
 #[derive(Debug, Default)]
-pub(crate) struct Replies(VecDeque<Reset>);
+pub(crate) struct Replies(VecDeque<Reply>);
 
 impl Replies {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(crate) fn push(&mut self, reset: Reset, counters: &mut Counters) {
+    pub(crate) fn push(&mut self, reply: Reply, counters: &mut Counters) {
         if self.0.len() >= MAXIMUM_REPLIES {
             counters.replies_dropped += 1;
             return;
         }
-        self.0.push_back(reset);
+        self.0.push_back(reply);
     }
 
     /// Sends them all, or as many as the device takes.
@@ -69,17 +118,10 @@ impl Replies {
         environment: &mut Environment<'_>,
         sink: &mut impl PacketSink,
     ) -> Result<(), DeviceFull> {
-        while let Some(reset) = self.0.front() {
-            let header = Header {
-                source_port: reset.key.local.port(),
-                destination_port: reset.key.remote.port(),
-                seq: reset.seq,
-                ack: reset.ack.unwrap_or_default(),
-                flags: if reset.ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST },
-                ..Header::default()
-            };
-            send_bare(&reset.key, &header, environment, sink)?;
-            environment.counters.resets_sent += 1;
+        while let Some(reply) = self.0.front() {
+            let header = reply.header(environment.configuration, sink);
+            send_bare(reply.key(), &header, environment, sink)?;
+            environment.counters.resets_sent += u64::from(matches!(reply, Reply::Reset(_)));
             self.0.pop_front();
         }
         Ok(())

@@ -23,6 +23,7 @@ pub(crate) struct Secrets {
     timestamp: Key,
     port: Key,
     port_table: Key,
+    cookie: Key,
     /// RFC 6056 §3.3.4: how far each group of destinations has gone.
     port_counters: [u16; 16],
     /// For the look-up table of connections.
@@ -34,10 +35,10 @@ impl Secrets {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
         let mut random = ChaCha20Rng::from_seed(seed);
         let mut key = || [random.next_u64(), random.next_u64()];
-        let (sequence, timestamp, port, port_table) = (key(), key(), key(), key());
+        let (sequence, timestamp, port, port_table, cookie) = (key(), key(), key(), key(), key());
         let mut port_counters = [0; 16];
         port_counters.fill_with(|| (random.next_u32() & 0xffff) as u16);
-        Self { sequence, timestamp, port, port_table, port_counters, table_seed: random.next_u64() }
+        Self { sequence, timestamp, port, port_table, cookie, port_counters, table_seed: random.next_u64() }
     }
 
     /// RFC 6528 §3: `ISN = M + F(localip, localport, remoteip, remoteport, secretkey)`, M being a clock that ticks every
@@ -50,6 +51,11 @@ impl Secrets {
     /// sockets, so that a new one continues the numbers of an old one (RFC 6191 relies on that).
     pub(crate) fn timestamp_offset(&self, key: &FourTuple) -> u32 {
         low_half(hash(self.timestamp, key))
+    }
+
+    /// What makes a SYN cookie ours ([`syn_cookies`](super::syn_cookies)).
+    pub(crate) fn cookie_hash(&self, key: &FourTuple, irs: SequenceNumber, mss_index: u32, interval: u64) -> u32 {
+        low_half(hash(self.cookie, &(key, irs, mss_index, interval)))
     }
 
     /// RFC 6056 §3.3.4, Algorithm 4 (double-hash port selection): the first port of `range` that `is_free`, in an order

@@ -104,6 +104,8 @@ pub(crate) struct Segment<'f> {
     pub(crate) text: Payload<'f>,
     /// The data octets of each segment that the device has merged into this one.
     pub(crate) segment_size: u32,
+    /// The packet carried a congestion mark (RFC 3168 §5).
+    pub(crate) congestion_experienced: bool,
 }
 
 impl<'f> Segment<'f> {
@@ -126,7 +128,7 @@ impl<'f> Segment<'f> {
         let end = octets.len();
         let text = octets.slice(length..end);
         let segment_size = segment_size.map_or(text.len() as u32, u32::from).min(text.len() as u32);
-        Some(Self { header, text, segment_size })
+        Some(Self { header, text, segment_size, congestion_experienced: false })
     }
 
     /// SEG.LEN: the octets of sequence space it takes, SYN and FIN included.

@@ -60,10 +60,6 @@ impl SendQueue {
         (self.end - self.start) as usize
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.start == self.end
-    }
-
     /// The offset of the first octet that is kept.
     pub(crate) const fn start(&self) -> u64 {
         self.start
@@ -168,7 +164,7 @@ mod tests {
             queue.push(body.clone());
         }
         queue.release(100_000);
-        assert!(queue.is_empty() && queue.chunks.capacity() <= KEPT_CHUNKS);
+        assert!(queue.len() == 0 && queue.chunks.capacity() <= KEPT_CHUNKS);
         assert!(body.is_unique(), "nobody else holds it");
     }
 

@@ -50,6 +50,7 @@ impl TimerWheel {
     }
 
     /// How many entries wait.
+    #[cfg(test)]
     pub(crate) const fn len(&self) -> usize {
         self.armed
     }

@@ -15,7 +15,7 @@ fn udp() -> Udp {
 fn datagram(destination: Ipv4Addr, port: u16, data: &[u8]) -> Vec<u8> {
     let length = (8 + data.len()) as u16;
     let mut bytes = [&1000u16.to_be_bytes()[..], &port.to_be_bytes(), &length.to_be_bytes(), &[0, 0], data].concat();
-    let mut sum = Sum::pseudo_header(PEER.into(), destination.into(), 17, bytes.len());
+    let mut sum = checksum::Sum::pseudo_header(PEER.into(), destination.into(), 17, bytes.len());
     sum.add(&bytes);
     bytes[6..8].copy_from_slice(&sum.checksum().to_be_bytes());
     bytes

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::super::control_block::{ControlBlock, Environment};
 use super::super::options::SackBlock;
+use super::super::recovery::Acknowledgment;
 use super::super::reply::Reset;
 use super::super::retransmission_queue::Delivered;
-use super::super::segment::{Header, Segment};
+use super::super::segment::{Flags, Header, Segment};
 use super::super::state::State;
 use super::super::timers::Timer;
 use super::Verdict;
@@ -56,8 +57,9 @@ impl ControlBlock {
             self.snd.una = ack;
             // Numbers that lie behind must not be mistaken for such ahead, half the circle later.
             self.snd.small_end = self.snd.small_end.max(ack);
+            self.ecn.advanced(ack);
         }
-        let dsack = self.sack_permitted && self.take_sack_blocks(environment, header, &mut delivered);
+        let dsack = if self.sack_permitted { self.take_sack_blocks(environment, header, &mut delivered) } else { None };
         // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated. If (SND.WL1 < SEG.SEQ or (SND.WL1 = SEG.SEQ and
         // SND.WL2 =< SEG.ACK)), set SND.WND <- SEG.WND, set SND.WL1 <- SEG.SEQ, and set SND.WL2 <- SEG.ACK."
         // An acknowledgment of new data is newer than any before it, whatever number its own segment has: without that, SND.UNA
@@ -67,7 +69,14 @@ impl ControlBlock {
             self.update_window(environment, header);
         }
         self.measure_round_trip(environment, header, &delivered, advanced);
-        self.recover(environment, &delivered, advanced, is_duplicate, dsack);
+        let echo_reply = self.timestamps.and(header.options.timestamps).map(|timestamps| timestamps.echo_reply);
+        let congestion_echoed = self.ecn.agreed && header.flags.contains(Flags::ECE);
+        let acknowledgment =
+            Acknowledgment { delivered, advanced, duplicate: is_duplicate, dsack, congestion_echoed, echo_reply };
+        self.recover(environment, &acknowledgment);
+        if congestion_echoed {
+            self.congestion_is_echoed(environment);
+        }
         if advanced > 0 {
             self.waiting_since = environment.now;
             // RFC 6298 §5.2 and §5.3.
@@ -93,13 +102,19 @@ impl ControlBlock {
             && u32::from(segment.header.window) << self.snd.shift == self.snd.wnd
     }
 
-    /// Takes in SACK blocks. Returns whether the first of them reports a duplicate (RFC 2883 §4).
-    fn take_sack_blocks(&mut self, environment: &Environment<'_>, header: &Header, delivered: &mut Delivered) -> bool {
+    /// Takes in SACK blocks. Returns how many octets the first of them reports as duplicates, if it does
+    /// (RFC 2883 §4).
+    fn take_sack_blocks(
+        &mut self,
+        environment: &Environment<'_>,
+        header: &Header,
+        delivered: &mut Delivered,
+    ) -> Option<u32> {
         let blocks = header.options.sack.as_slice();
-        let is_duplicate = match *blocks {
-            [first, second, ..] if second.left <= first.left && first.right <= second.right => true,
-            [first, ..] => first.left < first.right && first.right <= header.ack,
-            [] => false,
+        let duplicate = match *blocks {
+            [first, second, ..] if second.left <= first.left && first.right <= second.right => Some(first),
+            [first, ..] if first.left < first.right && first.right <= header.ack => Some(first),
+            _ => None,
         };
         for block in blocks {
             // One that begins below SND.UNA is old; one beyond SND.NXT makes no sense.
@@ -108,15 +123,18 @@ impl ControlBlock {
                 self.retransmission_queue.sack(block, environment.now, delivered);
             }
         }
-        is_duplicate
+        duplicate.map(|block| block.right - block.left)
     }
 
     fn update_window(&mut self, environment: &Environment<'_>, header: &Header) {
         let was_closed = self.snd.wnd == 0;
         self.set_window(header, self.snd.shift);
         if self.snd.wnd == 0 {
-            // MUST-37: as long as the peer answers the probes, the connection stays open.
-            self.waiting_since = environment.now;
+            // MUST-37: as long as the peer answers the probes, the connection stays open. Not when its user has gone, though: its
+            // memory would be the peer's to hold for ever (§3.8.6.1, "resource management concerns").
+            if self.attached {
+                self.waiting_since = environment.now;
+            }
         } else {
             self.timers.stop(Timer::Persist);
             self.window_probe_due = false;

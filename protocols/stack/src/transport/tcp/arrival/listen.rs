@@ -1,15 +1,26 @@
 //! LISTEN STATE (RFC 9293 §3.10.7.2), and SYN-RECEIVED as far as it came from there (§3.10.7.4).
 //!
 //! Responsible for accepting connections, within the limits of a listener and of the host. Nothing is ever answered with a
-//! RST because a limit is reached: the SYN is dropped and its sender tries again.
+//! RST because a limit is reached: a SYN beyond the backlog gets a cookie, or is dropped and its sender tries again.
 
-use super::super::Tcp;
 use super::super::connections::Connection;
+use super::super::control_block::default_mss;
 use super::super::four_tuple::FourTuple;
 use super::super::half_open::HalfOpen;
+use super::super::reply::Reply;
 use super::super::segment::{Flags, Segment};
 use super::super::sequence::SequenceNumber;
+use super::super::{Tcp, syn_cookies};
 use crate::{ConnectionId, Instant, ListenerId, Payload};
+
+/// What the limits say to a SYN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Admission {
+    Granted,
+    /// The backlog is full, but a handshake needs no memory.
+    Cookie,
+    Refused,
+}
 
 impl Tcp {
     /// §3.10.7.2, LISTEN STATE.
@@ -18,21 +29,28 @@ impl Tcp {
         now: Instant,
         listener: ListenerId,
         key: FourTuple,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         beyond: Option<SequenceNumber>,
     ) {
         // "First, check for a RST: An incoming RST should be ignored. Return."
         if segment.has(Flags::RST) {
             return;
         }
+        // But for one that brings back a SYN cookie: its connection was never in a table.
+        let Some(segment) = self.cookie_arrives(now, listener, key, segment) else { return };
         // "Second, check for an ACK: Any acknowledgment is bad if it arrives on a connection still in the LISTEN state."
         if segment.has(Flags::ACK) {
-            self.reset_in_response(key, segment);
+            self.reset_in_response(key, &segment);
             return;
         }
         // "Third, check for a SYN". "Fourth, other data or control: This should not be reached. Drop the segment and return."
-        if !segment.has(Flags::SYN) || !self.admits(listener) {
+        if !segment.has(Flags::SYN) {
             return;
+        }
+        match self.admits(listener) {
+            Admission::Granted => {}
+            Admission::Cookie => return self.answer_with_cookie(now, key, &segment),
+            Admission::Refused => return,
         }
         // "Set RCV.NXT to SEG.SEQ+1, IRS is set to SEG.SEQ, and any other control or text should be queued for processing
         // later." Text is not queued: the peer sends it again, and a SYN must not cost memory (RFC 4987).
@@ -41,31 +59,68 @@ impl Tcp {
             iss = beyond + 128_000;
         }
         let offset = self.secrets.timestamp_offset(&key);
-        let half_open = HalfOpen::new(key, listener, segment, iss, offset, now);
-        let index = self.connections.insert(Connection::HalfOpen(Box::new(half_open)));
-        self.counters.half_open += 1;
-        if let Some(listener) = self.listeners.get_mut(listener) {
-            listener.row.half_open += 1;
-        }
+        let half_open = HalfOpen::new(key, listener, &segment, iss, offset, now);
+        let index = self.insert_half_open(half_open);
         self.settle(now, index);
     }
 
+    fn insert_half_open(&mut self, half_open: HalfOpen) -> u32 {
+        self.counters.half_open += 1;
+        if let Some(listener) = self.listeners.get_mut(half_open.listener) {
+            listener.row.half_open += 1;
+        }
+        self.connections.insert(Connection::HalfOpen(Box::new(half_open)))
+    }
+
+    /// Answers a SYN and keeps nothing of it.
+    fn answer_with_cookie(&mut self, now: Instant, key: FourTuple, segment: &Segment<'_>) {
+        let irs = segment.header.seq;
+        let mss = segment.header.options.maximum_segment_size.unwrap_or_else(|| default_mss(&key));
+        let iss = syn_cookies::make(&self.secrets, &key, irs, mss, now);
+        self.cookies_until = now + syn_cookies::LIFETIME;
+        self.counters.syn_cookies_sent += 1;
+        self.replies.push(Reply::Cookie { key, iss, rcv_nxt: irs + 1 }, &mut self.counters);
+    }
+
+    /// Makes a connection of an acknowledgment that holds a cookie. Else gives the segment back.
+    fn cookie_arrives<'f>(
+        &mut self,
+        now: Instant,
+        listener: ListenerId,
+        key: FourTuple,
+        segment: Segment<'f>,
+    ) -> Option<Segment<'f>> {
+        if now >= self.cookies_until || !segment.has(Flags::ACK) || segment.has(Flags::SYN) {
+            return Some(segment);
+        }
+        let (iss, irs) = (segment.header.ack - 1, segment.header.seq - 1);
+        let Some(mss) = syn_cookies::read(&self.secrets, &key, iss, irs, now) else { return Some(segment) };
+        if self.admits(listener) == Admission::Refused {
+            return None;
+        }
+        self.counters.syn_cookies_accepted += 1;
+        let index = self.insert_half_open(HalfOpen::from_cookie(key, listener, &segment, mss, now));
+        self.arrives_at_half_open(now, index, segment);
+        None
+    }
+
     /// Whether the limits allow another half-open connection.
-    fn admits(&mut self, listener: ListenerId) -> bool {
+    fn admits(&mut self, listener: ListenerId) -> Admission {
         let living = self.connections.len() - self.counters.time_wait as usize;
-        let Some(listener) = self.listeners.get_mut(listener) else { return false };
-        let backlog = if listener.row.backlog == 0 { self.configuration.syn_backlog } else { listener.row.backlog };
-        if listener.row.half_open >= backlog {
-            self.counters.syn_dropped_backlog += 1;
-        } else if living >= self.configuration.maximum_connections
+        let Some(listener) = self.listeners.get_mut(listener) else { return Admission::Refused };
+        if living >= self.configuration.maximum_connections
             || listener.row.connections + listener.row.half_open >= listener.row.maximum_connections
         {
             self.counters.syn_dropped_connections += 1;
+        } else if listener.row.half_open < listener.row.backlog {
+            return Admission::Granted;
+        } else if self.configuration.syn_cookies {
+            return Admission::Cookie;
         } else {
-            return true;
+            self.counters.syn_dropped_backlog += 1;
         }
         listener.row.dropped += 1;
-        false
+        Admission::Refused
     }
 
     /// §3.10.7.4 for SYN-RECEIVED that came from LISTEN.

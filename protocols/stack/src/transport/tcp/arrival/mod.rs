@@ -14,11 +14,12 @@ use std::net::SocketAddr;
 
 use super::connections::Connection;
 use super::four_tuple::FourTuple;
-use super::reply::Reset;
+use super::reply::{Reply, Reset};
 use super::segment::{Flags, Segment};
 use super::sequence::SequenceNumber;
 use super::time_wait::Disposition;
-use super::{Tcp, checksum};
+use super::{Tcp, ecn};
+use crate::network::{checksum, protocol};
 use crate::packet::ReceivedPacket;
 use crate::{ClosedReason, ConnectionId, Instant, Payload};
 
@@ -58,16 +59,18 @@ impl Tcp {
             self.counters.group_destination += 1;
             return None;
         }
-        if !packet.checksum_valid && !checksum::is_valid(packet.source, packet.destination, &packet.payload) {
+        if !packet.checksum_valid && !checksum::holds(packet.source, packet.destination, protocol::TCP, &packet.payload)
+        {
             self.counters.bad_checksum += 1;
             return None;
         }
-        let Some(segment) = Segment::parse(packet.payload, packet.segment_size) else {
+        let Some(mut segment) = Segment::parse(packet.payload, packet.segment_size) else {
             self.counters.bad_header += 1;
             return None;
         };
         self.counters.octets_received += segment.text.len() as u64;
-        if packet.traffic_class & 0b11 == 0b11 {
+        if packet.traffic_class & 0b11 == ecn::CONGESTION_EXPERIENCED {
+            segment.congestion_experienced = true;
             self.counters.congestion_experienced += 1;
         }
         let key = FourTuple {
@@ -75,14 +78,14 @@ impl Tcp {
             remote: SocketAddr::new(packet.source, segment.header.source_port),
         };
         let Some(index) = self.connections.find(&key) else {
-            self.arrives_without_connection(now, key, &segment, None);
+            self.arrives_without_connection(now, key, segment, None);
             return None;
         };
         match self.connections.get(index) {
             Some(Connection::Open(_)) => self.arrives_at_open(now, index, segment),
             Some(Connection::HalfOpen(_)) => self.arrives_at_half_open(now, index, segment),
             Some(Connection::TimeWait(_)) => {
-                self.arrives_in_time_wait(now, index, &segment);
+                self.arrives_in_time_wait(now, index, segment);
                 None
             }
             None => None,
@@ -95,7 +98,7 @@ impl Tcp {
         &mut self,
         now: Instant,
         key: FourTuple,
-        segment: &Segment<'_>,
+        segment: Segment<'_>,
         beyond: Option<SequenceNumber>,
     ) {
         if let Some(listener) = self.listeners.find(key.local) {
@@ -107,12 +110,12 @@ impl Tcp {
         if segment.has(Flags::SYN) {
             self.counters.syn_refused += 1;
         }
-        self.reset_in_response(key, segment);
+        self.reset_in_response(key, &segment);
     }
 
     fn reset_in_response(&mut self, key: FourTuple, segment: &Segment<'_>) {
         if let Some(reset) = Reset::in_response(key, segment) {
-            self.replies.push(reset, &mut self.counters);
+            self.replies.push(Reply::Reset(reset), &mut self.counters);
         }
     }
 
@@ -131,7 +134,7 @@ impl Tcp {
             self.connections.release_key(index);
             self.counters.time_wait_reused += 1;
             self.settle(now, index);
-            self.arrives_without_connection(now, key, &segment, Some(beyond));
+            self.arrives_without_connection(now, key, segment, Some(beyond));
             return None;
         }
         let was_opening = !block.state.is_synchronized();
@@ -151,11 +154,11 @@ impl Tcp {
     }
 
     /// There is a compact remnant in TIME-WAIT.
-    fn arrives_in_time_wait(&mut self, now: Instant, index: u32, segment: &Segment<'_>) {
+    fn arrives_in_time_wait(&mut self, now: Instant, index: u32, segment: Segment<'_>) {
         let (connection, environment) = self.borrow(index, now);
         let Some(Connection::TimeWait(time_wait)) = connection else { return };
         let key = time_wait.key;
-        match time_wait.arrives(&environment, segment) {
+        match time_wait.arrives(&environment, &segment) {
             Disposition::Stay => self.settle(now, index),
             Disposition::Reopen(beyond) => {
                 self.counters.time_wait_reused += 1;

@@ -3,6 +3,7 @@
 //! Responsible for the answer to our own connection request, and for the request that has crossed it.
 
 use super::super::control_block::{ControlBlock, Environment, MINIMUM_MSS};
+use super::super::ecn;
 use super::super::receive_window::{ReceiveWindow, shift_for};
 use super::super::reply::Reset;
 use super::super::segment::{Flags, Segment};
@@ -72,6 +73,9 @@ impl ControlBlock {
             None => 0,
         };
         self.sack_permitted = options.sack_permitted;
+        let has_ack = header.flags.contains(Flags::ACK);
+        let agrees = if has_ack { ecn::is_agreed(header.flags) } else { ecn::is_offered(header.flags) };
+        self.ecn.agreed = configuration.ecn && !self.syn_retransmitted && agrees;
         self.timestamps = match (self.timestamps, options.timestamps) {
             (Some(mut ours), Some(theirs)) => {
                 ours.recent = theirs.value;

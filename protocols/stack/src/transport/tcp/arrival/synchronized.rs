@@ -76,6 +76,7 @@ impl ControlBlock {
         if let Err(verdict) = self.check_acknowledgment(environment, &segment) {
             return verdict;
         }
+        self.ecn.segment_arrives(segment.header.flags, segment.congestion_experienced);
         let seq = segment.header.seq;
         self.continue_at_sixth_step(environment, segment, seq)
     }

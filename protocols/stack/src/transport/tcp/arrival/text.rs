@@ -20,7 +20,7 @@ impl ControlBlock {
         segment: Segment<'f>,
         seq: SequenceNumber,
     ) -> Verdict<'f> {
-        let Segment { header, text, segment_size } = segment;
+        let Segment { header, text, segment_size, .. } = segment;
         let end = seq + text.len() as u32;
         let has_fin = header.flags.contains(Flags::FIN);
         if !self.state.receives_text() {

@@ -50,6 +50,7 @@ fn converse(seed: u64, weather: Weather, octets: [u64; 2]) -> Pair {
         assert_eq!(tcp.connections().count(), 0, "{context}");
         let counters = tcp.counters();
         assert_eq!(counters.memory_in_use, 0, "{context}");
+        assert!(tcp.time_wait.is_empty() && tcp.events.is_empty(), "{context}");
         assert_eq!((counters.connections, counters.half_open, counters.time_wait), (0, 0, 0), "{context}");
         assert!(tcp.listeners().all(|row| row.half_open == 0 && row.connections == 0), "{context}");
         assert!(tcp.wheel.len() == 0 && tcp.ready.is_empty() && tcp.replies.is_empty(), "{context}");

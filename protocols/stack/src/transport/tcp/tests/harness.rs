@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::super::four_tuple::FourTuple;
+use super::super::secrets::Secrets;
 use super::super::sequence::SequenceNumber;
 use super::super::{Configuration, Tcp};
 use super::wire::{Dice, Packet, Wire, cut};
@@ -127,19 +129,30 @@ pub(super) const CLIENT: usize = 0;
 pub(super) const SERVER: usize = 1;
 
 pub(super) fn address(end: usize) -> SocketAddr {
-    ([192, 0, 2, 1 + end as u8], if end == SERVER { 80 } else { 0 }).into()
+    ([192, 0, 2, 1 + end as u8], if end == SERVER { 80 } else { 5000 }).into()
+}
+
+/// A moment at which the initial sequence number of one end lies up to 30 000 below 2³².
+fn just_before_the_numbers_wrap(dice: &mut Dice, end: usize, secrets: &[[u8; 32]; 2]) -> Instant {
+    let secrets = Secrets::new(secrets[end]);
+    let key = FourTuple { local: address(end), remote: address(1 - end) };
+    // The clock of RFC 6528 ticks every 4 microseconds.
+    let now = Instant::from_nanos(dice.below(1 << 52));
+    let number = secrets.initial_sequence_number(&key, now);
+    let wanted = SequenceNumber(0) - (1 + dice.below(30_000) as u32);
+    now + Duration::from_micros(4) * (wanted - number)
 }
 
 impl Pair {
     pub(super) fn new(seed: u64, configuration: &Configuration, weather: Weather, octets: [u64; 2]) -> Self {
         let mut dice = Dice::new(seed);
-        // Somewhere in the life of the clock, so that timestamps and sequence numbers wrap too.
-        let now = Instant::from_nanos(dice.below(1 << 52));
-        let tcp = [0, 1].map(|end| {
+        let secrets = [0, 1].map(|end| {
             let mut secret = [end; 32];
             secret[..8].copy_from_slice(&seed.to_le_bytes());
-            Tcp::new(configuration.clone(), secret, now)
+            secret
         });
+        let now = just_before_the_numbers_wrap(&mut dice, (seed % 2) as usize, &secrets);
+        let tcp = secrets.map(|secret| Tcp::new(configuration.clone(), secret, now));
         let segmentation = [None, Some(65_000), Some(9_000)][dice.below(3) as usize];
         let wires = [0, 1].map(|end| {
             let mut wire = Wire::new(seed + end);

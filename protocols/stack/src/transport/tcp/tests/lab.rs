@@ -30,6 +30,7 @@ pub(super) struct From {
     sack: Vec<(u32, u32)>,
     pub(super) port: u16,
     urgent: u16,
+    marked: bool,
 }
 
 /// `from(flags, SEG.SEQ, SEG.ACK)`.
@@ -44,6 +45,7 @@ pub(super) fn from(flags: Flags, seq: u32, ack: u32) -> From {
         sack: Vec::new(),
         port: PEER_PORT,
         urgent: 0,
+        marked: false,
     }
 }
 
@@ -88,6 +90,12 @@ impl From {
         self
     }
 
+    /// With a congestion mark.
+    pub(super) fn marked(mut self) -> Self {
+        self.marked = true;
+        self
+    }
+
     pub(super) fn urgent(mut self, pointer: u16) -> Self {
         self.flags = self.flags | Flags::URG;
         self.urgent = pointer;
@@ -104,6 +112,7 @@ pub(super) struct To {
     pub(super) octets: Vec<u8>,
     /// SACK blocks, relative to the peer's initial sequence number.
     pub(super) sack: Vec<(u32, u32)>,
+    pub(super) traffic_class: u8,
 }
 
 impl fmt::Debug for To {
@@ -198,7 +207,7 @@ impl Lab {
             destination: [192, 0, 2, 2].into(),
             bytes,
             segment_size: None,
-            traffic_class: 0,
+            traffic_class: if segment.marked { 3 } else { 0 },
         }
     }
 
@@ -238,6 +247,7 @@ impl Lab {
             length: segment.text.len(),
             octets: segment.text.to_vec(),
             sack: sack.collect(),
+            traffic_class: packet.traffic_class,
             header: header.clone(),
         }
     }

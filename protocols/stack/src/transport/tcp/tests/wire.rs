@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::super::checksum;
 use super::super::segment::Segment;
+use crate::network::protocol;
 use crate::packet::{OutgoingPacket, PacketSink, ReceivedPacket, SendFailure};
 use crate::{HardwareAddress, Payload};
 
@@ -51,7 +51,7 @@ impl Packet {
             destination: self.destination,
             link_source: HardwareAddress::default(),
             group: false,
-            protocol: checksum::PROTOCOL,
+            protocol: protocol::TCP,
             traffic_class: self.traffic_class,
             checksum_valid: true,
             segment_size: self.segment_size,

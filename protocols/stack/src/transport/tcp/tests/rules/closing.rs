@@ -200,3 +200,29 @@ fn too_many_in_time_wait_push_out_the_oldest() {
     assert_eq!(lab.tcp.counters().time_wait_overflow, 1);
     assert!(!Flags::default().contains(S));
 }
+
+#[test]
+fn seventy_thousand_connections_leave_nothing() {
+    let mut lab = Lab::listening(Configuration::default());
+    for number in 0..70_000_u32 {
+        let port = 1 + (number % 50_000) as u16;
+        lab.receive(from(S, 0, 0).port(port));
+        lab.sent();
+        lab.receive(from(A, 1, 1).text(20).port(port));
+        let Some(Event::Opened { connection, .. }) = lab.tcp.next_event() else { panic!("{number}") };
+        lab.consume(connection, 20);
+        lab.write(connection, 100);
+        lab.close(connection);
+        lab.sent();
+        lab.receive(from(F, 21, 102).port(port));
+        lab.sent();
+        if number % 1000 == 0 {
+            lab.wait(Duration::from_secs(10));
+        }
+    }
+    assert_eq!(lab.tcp.counters().passive_opens, 70_000);
+    lab.wait(Duration::from_secs(61));
+    let counters = lab.tcp.counters();
+    assert_eq!((counters.connections, counters.time_wait, counters.memory_in_use), (0, 0, 0));
+    assert!(lab.tcp.wheel.len() == 0 && lab.tcp.time_wait.is_empty() && lab.tcp.ready.is_empty());
+}

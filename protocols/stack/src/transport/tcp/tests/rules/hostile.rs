@@ -99,9 +99,13 @@ proptest! {
     #[test]
     fn any_sequence_of_segments(
         segments in proptest::collection::vec(
-            (any::<u8>(), 0_u32..70_000, 0_u32..3_000, 0_usize..3_000, any::<u16>(), 0_u64..3_000), 1..60),
-        writes in 0_usize..5_000,
+            (any::<u8>(), 0_u32..70_000, 0_u32..6_000, 0_usize..3_000, any::<u16>(), 0_u64..3_000,
+                proptest::collection::vec((0_u32..6_000, 0_u32..6_000), 0..4), any::<Option<u32>>()), 1..60),
+        writes in 0_usize..6_000,
         active: bool,
+        mss: u16,
+        small: bool,
+        (sack, scale, timestamp) in any::<(bool, Option<u8>, Option<u32>)>(),
     ) {
         let (mut lab, id) = if active {
             let mut lab = Lab::new(Configuration::default());
@@ -110,17 +114,27 @@ proptest! {
             lab.sent();
             (lab, id)
         } else {
-            Lab::established()
+            let mut syn = from(S, 0, 0).mss(if small { mss % 120 } else { mss });
+            if sack { syn = syn.sack_permitted(); }
+            if let Some(shift) = scale { syn = syn.scale(shift); }
+            if let Some(value) = timestamp { syn = syn.timestamp(value, 0); }
+            Lab::established_with(Configuration::default(), syn)
         };
         if let Some(mut stream) = lab.tcp.stream(lab.now, id, crate::Payload::EMPTY) {
             stream.write_copy(&vec![7; writes]);
         }
+        lab.sent();
         let mut read = 1_u32;
-        for (flags, seq, ack, length, window, wait) in segments {
+        for (flags, seq, ack, length, window, wait, blocks, value) in segments {
             // Mostly near what is expected, or nothing would ever get past the first step.
             let seq = if seq % 3 == 0 { read } else { seq };
             let flags = if flags % 4 == 0 { flags } else { flags & 0x11 | 0x10 };
-            lab.receive(from(Flags(flags), seq, ack, ).text(length).window(window));
+            let mut segment = from(Flags(flags), seq, ack).text(length).window(window);
+            match value {
+                Some(value) if value % 2 == 0 => segment = segment.timestamp(value, value),
+                _ => segment = segment.sack(&blocks),
+            }
+            lab.receive(segment);
             lab.sent();
             if let Some(mut stream) = lab.tcp.stream(lab.now, id, crate::Payload::EMPTY) {
                 let input = stream.input().to_vec();

@@ -88,7 +88,7 @@ fn the_syn_and_ack_is_sent_again_and_given_up() {
 
 #[test]
 fn a_full_backlog_drops_the_syn_and_never_resets() {
-    let mut lab = Lab::new(Configuration::default());
+    let mut lab = Lab::new(Configuration { syn_cookies: false, ..Configuration::default() });
     lab.tcp.listen((None, 80), ListenOptions { backlog: 2, maximum_connections: 3 }).unwrap();
     for port in 1..=3 {
         lab.receive(from(S, 0, 0).port(port));
@@ -234,4 +234,26 @@ fn closing_before_it_is_open_deletes_it() {
     assert_eq!(lab.state(), State::Closed);
     assert!(lab.tcp.stream(lab.now, id, Payload::EMPTY).is_none());
     assert_eq!(PEER_ISS + 3, super::super::super::sequence::SequenceNumber(0), "the numbers of these tests wrap");
+}
+
+#[test]
+fn a_full_backlog_is_answered_with_cookies() {
+    let mut lab = Lab::new(Configuration { syn_backlog: 1, ..Configuration::default() });
+    lab.tcp.listen((None, 80), ListenOptions::default()).unwrap();
+    lab.receive(from(S, 0, 0).port(1));
+    lab.sent();
+    lab.receive(from(S, 0, 0).mss(1000).scale(7).sack_permitted().timestamp(1, 0));
+    let sent = lab.sent();
+    assert_eq!(sent[0].text, "SA 0 ack 1");
+    let options = sent[0].header.options;
+    assert_eq!((options.window_scale, options.sack_permitted, options.timestamps), (None, false, None));
+    assert_eq!(lab.tcp.connections().count(), 1, "nothing is kept");
+    lab.receive(from(A, 1, 5));
+    assert_eq!(lab.sent_text(), ["R 5"], "not a cookie");
+    lab.receive(from(A, 1, 1).text(10));
+    let Some(Event::Opened { connection, .. }) = lab.tcp.next_event() else { panic!() };
+    assert_eq!(lab.input(connection).len(), 10);
+    assert_eq!(lab.tcp.detail(connection).unwrap().smss, 536, "the MSS below 1000 that a cookie can hold");
+    let counters = lab.tcp.counters();
+    assert_eq!((counters.syn_cookies_sent, counters.syn_cookies_accepted, counters.half_open), (1, 1, 1));
 }

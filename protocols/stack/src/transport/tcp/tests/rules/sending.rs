@@ -275,3 +275,17 @@ fn turns_are_fair() {
     let ports: Vec<u16> = lab.sent().iter().map(|to| to.header.destination_port).collect();
     assert_eq!(ports, [[1; 8], [2; 8]].concat().into_iter().chain([1, 1, 2, 2]).collect::<Vec<u16>>());
 }
+
+#[test]
+fn an_orphan_does_not_probe_for_ever() {
+    let (mut lab, id) = Lab::established_with(Configuration::default(), from(S, 0, 0).mss(1000).window(0));
+    lab.write(id, 3000);
+    lab.close(id);
+    let start = lab.now;
+    while lab.state() != State::Closed {
+        lab.wait_for_segments();
+        lab.receive(from(A, 1, 1).window(0));
+        assert!(lab.now.since(start) < Duration::from_secs(500));
+    }
+    assert_eq!(lab.tcp.counters().memory_in_use, 0);
+}
