@@ -261,7 +261,7 @@ impl EventLoop {
         let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.wire, news: &mut self.news };
         self.services.handle_events(&mut turn);
         self.services.expire(&mut turn);
-        self.tell_address_events(wall_clock);
+        self.tell_of_host(wall_clock);
         let (control, _, mut moment) = self.control_parts(wall_clock);
         control.expire(&mut moment);
     }

@@ -28,6 +28,8 @@ pub(crate) enum Event {
     Refused(Connection),
     /// The operator or a service has reset a connection.
     Killed(Connection),
+    /// The peer has not acknowledged in time: something is sent again.
+    RetransmissionTimeOut(Connection),
     /// Another station uses one of the own addresses (RFC 5227).
     Conflict { address: IpAddr, mac: String, in_use: bool },
     /// An own address may be used.
@@ -44,7 +46,8 @@ pub(crate) enum Event {
 #[derive(Debug, Serialize)]
 pub(crate) struct Connection {
     pub(crate) connection: u64,
-    pub(crate) service: &'static str,
+    /// `null` when its session has ended already.
+    pub(crate) service: Option<&'static str>,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
 }
@@ -134,7 +137,7 @@ mod tests {
     fn an_event_is_one_line_with_its_time_and_its_name() {
         let event = Event::Opened(Connection {
             connection: 3,
-            service: "http",
+            service: Some("http"),
             local: "192.0.2.2:80".parse().unwrap(),
             remote: "192.0.2.1:40000".parse().unwrap(),
         });

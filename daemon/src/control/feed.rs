@@ -45,6 +45,11 @@ impl Feed {
         (Self { queue: Arc::clone(&queue), connection, limit, has_news: false }, Outlet(queue))
     }
 
+    /// Whether a piece of this length would be taken.
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        lock(&self.queue).length + length <= self.limit
+    }
+
     /// Queues a piece. False when there is no room: it is lost.
     pub(crate) fn push(&mut self, piece: Bytes) -> bool {
         let mut queue = lock(&self.queue);

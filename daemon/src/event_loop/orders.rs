@@ -98,7 +98,7 @@ impl EventLoop {
     }
 
     fn impair(&mut self, order: &Order, asker: Asker, wall_clock: SystemTime) -> Response {
-        let seed = self.control_random.next_u64();
+        let seed = self.control_random.next_u32().into();
         if let Err(error) = self.wire.impair(order, seed) {
             return Response::error(500, format!("the device's offloads cannot be switched off: {error}"));
         }
@@ -128,7 +128,7 @@ impl EventLoop {
         if section.is_nothing() {
             self.wire.mend()?;
         } else {
-            let seed = self.control_random.next_u64();
+            let seed = self.control_random.next_u32().into();
             self.wire.impair(&Order::from(section), seed)?;
             tracing::warn!("the link is impaired, as the configuration says");
         }
@@ -158,8 +158,15 @@ impl EventLoop {
         response
     }
 
-    /// Tells what the host has found out about its own addresses.
-    pub(super) fn tell_address_events(&mut self, wall_clock: SystemTime) {
+    /// Tells what the host has noticed: peers that do not acknowledge, and what it has found out about its own addresses.
+    pub(super) fn tell_of_host(&mut self, wall_clock: SystemTime) {
+        while let Some(id) = self.host.next_retransmission_time_out() {
+            let Some(detail) = self.host.connection(id) else { continue };
+            let service = self.services.module_of(id, detail.row.listener);
+            let (connection, local, remote) = (id.as_u64(), detail.row.local, detail.row.remote);
+            let connection = news::Connection { connection, service, local, remote };
+            self.news.tell(wall_clock, || Event::RetransmissionTimeOut(connection));
+        }
         while let Some(event) = self.host.next_address_event() {
             let (address, mac, in_use) = match event {
                 net::AddressEvent::Usable(address) => {

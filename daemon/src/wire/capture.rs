@@ -140,8 +140,10 @@ impl Capture {
         if self.is_over || !self.filter.passes(octets) {
             return;
         }
+        // A block that nobody will get is not made.
+        let has_room = self.feed.has_room(octets.len());
         let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let block = self.block(octets, timestamp, direction, comment());
+        let block = has_room.then(|| self.block(octets, timestamp, direction, comment())).flatten();
         if block.is_some_and(|block| self.feed.push(block)) {
             self.dropped = 0;
         } else {

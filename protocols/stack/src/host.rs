@@ -214,6 +214,11 @@ impl Host {
         self.tcp.abort(now, connection)
     }
 
+    /// The next connection whose retransmission timer has expired, for logs. Of those that nobody fetches, a few are kept.
+    pub fn next_retransmission_time_out(&mut self) -> Option<ConnectionId> {
+        self.tcp.next_retransmission_time_out()
+    }
+
     /// All connections, half-open ones and those in TIME-WAIT included, in no order.
     pub fn connections(&self) -> impl Iterator<Item = tcp::ConnectionRow> + '_ {
         self.tcp.connections()

@@ -42,6 +42,28 @@ fn events_tell_of_connections_reloads_and_the_link() {
 }
 
 #[test]
+fn a_peer_that_does_not_acknowledge_is_an_event() {
+    let plan = Plan::new();
+    plan.large_file("www/large", 5_000_000);
+    let lab = plan.start();
+    let mut session = lab.session(80);
+    let watcher = lab.ctl().args(["events", "--json"]).start();
+    lab.eventually("the reader", || (status(&lab)["event_readers"] == json!(1)).then_some(()));
+    lab.ctl().args(["impair", "delay=300ms", "direction=in"]).output().success();
+    session.must("send GET /large HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n");
+    lab.eventually("the answer", || (lab.connection(session.port())?["bytes_sent"] != json!(0)).then_some(()));
+    lab.ctl().args(["impair", "loss=100%", "direction=in"]).output().success();
+    let total =
+        || lab.ctl().args(["statistics", "--json"]).output().success().json()["tcp"]["retransmission_timeouts"].clone();
+    lab.eventually("a time-out", || (total() != json!(0)).then_some(()));
+    lab.ctl().arg("stop").output().success();
+    let seen = events(&watcher.wait().code(3));
+    let late = seen.iter().find(|event| event["event"] == "retransmission_time_out");
+    let late = late.unwrap_or_else(|| panic!("{seen:?}"));
+    assert_eq!(late["remote"], json!(format!("192.0.2.1:{}", session.port())));
+}
+
+#[test]
 fn readers_of_events_that_have_gone_are_forgotten() {
     let lab = Lab::start();
     for _ in 0..20 {
@@ -106,6 +128,15 @@ fn the_configuration_can_make_the_link_bad() {
     assert_eq!((&report["seed"], &report["in"]["loss"]), (&json!(3), &json!(1.0)));
     lab.ctl().args(["impair", "off"]).output().success();
     ping(&lab).success();
+    // What was set by hand stays until the section changes.
+    let impaired = || lab.ctl().args(["impair", "--json"]).output().success().json()["impaired"].clone();
+    lab.ctl().arg("reload").output().success();
+    assert_eq!(impaired(), json!(false));
+    let text = std::fs::read_to_string(lab.path("tapster.toml")).unwrap();
+    lab.plan().file("tapster.toml", text.replace("100%", "1%") + "[log]\nlevel = \"debug\"\n");
+    lab.ctl().arg("reload").output().success();
+    assert_eq!(impaired(), json!(true));
+    assert_eq!(lab.ctl().args(["log", "--json"]).output().success().json(), json!({"level": "debug"}));
     lab.ctl().args(["impair", "lost=1%"]).output().code(1);
     lab.ctl().args(["impair", "off", "loss=1%"]).output().code(2);
 }

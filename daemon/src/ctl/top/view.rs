@@ -12,7 +12,7 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row as TableRow, Sparkline, Table
 use super::state::{Mode, Row, State};
 use crate::ctl::table::{microseconds, octets};
 
-const KEYS: &str = "q quit  s sort  r reverse  / filter  up/down choose  x reset the connection  h help";
+const KEYS: &str = "q quit  s sort  r reverse  / filter  up/down choose  x reset  h help";
 
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, state: &State, color: bool) {

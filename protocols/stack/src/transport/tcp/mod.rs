@@ -118,7 +118,7 @@ use self::time_wait::TimeWait;
 use self::timer_wheel::TimerWheel;
 use self::timers::Timer;
 use crate::packet::PacketSink;
-use crate::{ClosedReason, DeviceFull, Event, Instant, Payload};
+use crate::{ClosedReason, ConnectionId, DeviceFull, Event, Instant, Payload};
 
 /// The TCP of one host.
 #[derive(Debug)]
@@ -136,6 +136,8 @@ pub(crate) struct Tcp {
     /// Segments to send that belong to no connection.
     replies: Replies,
     events: VecDeque<Event>,
+    /// Connections whose retransmission timer has expired, for whoever wants to know; the oldest give way.
+    late: VecDeque<ConnectionId>,
     /// Until then an acknowledgment that comes to a listener may hold a SYN cookie.
     cookies_until: Instant,
     /// Connections in TIME-WAIT, the oldest first, by name: it may have gone already.
@@ -157,6 +159,7 @@ impl Tcp {
             text_is_ready: false,
             replies: Replies::default(),
             events: VecDeque::new(),
+            late: VecDeque::new(),
             cookies_until: now,
             time_wait: VecDeque::new(),
         }

@@ -12,10 +12,13 @@ use super::control_block::{ControlBlock, Environment};
 use super::reply::Reset;
 use super::state::State;
 use super::timers::Timer;
-use crate::{ClosedReason, Instant};
+use crate::{ClosedReason, ConnectionId, Instant};
 
 /// RFC 9293 §3.8.3 (MUST-23): a SYN is tried for at least three minutes.
 const SYN_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How many expired retransmission timers are remembered when nobody asks for them.
+const LATE: usize = 64;
 
 impl Tcp {
     /// When [`expire`](Self::expire) should be called. It may come too early, never too late.
@@ -43,13 +46,25 @@ impl Tcp {
     }
 
     fn expire_open(&mut self, now: Instant, index: u32) {
+        let time_outs = self.counters.retransmission_timeouts;
         loop {
             let Some((block, mut environment)) = self.open(index, now) else { return };
             let Some(timer) = block.timers.take_due(now) else { break };
             let verdict = block.time_out(&mut environment, timer);
             self.conclude(now, index, verdict);
         }
+        if self.counters.retransmission_timeouts != time_outs {
+            if self.late.len() >= LATE {
+                self.late.pop_front();
+            }
+            self.late.push_back(self.connections.id(index));
+        }
         self.settle(now, index);
+    }
+
+    /// The next connection whose retransmission timer has expired.
+    pub(crate) fn next_retransmission_time_out(&mut self) -> Option<ConnectionId> {
+        self.late.pop_front()
     }
 
     /// The SYN and ACK again, until it has been long enough.
