@@ -9,3 +9,5 @@ mod frames;
 mod http;
 mod icmp;
 mod operation;
+mod smtp;
+mod tftp;
