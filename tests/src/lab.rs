@@ -290,6 +290,20 @@ impl Lab {
         self.daemon.as_ref().unwrap_or_else(|| panic!("the daemon has been stopped"))
     }
 
+    /// Kills the daemon, if it still runs, and starts another one on the same files.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.end();
+        }
+        let (configuration, socket, log) =
+            (self.path("tapster.toml"), self.path("control.sock"), self.path("daemon.log"));
+        self.daemon = Some(Daemon::start(&self.namespace, &configuration, &socket, &log));
+    }
+
     /// Waits for the daemon's end and returns its exit code, if it ended by itself.
     ///
     /// # Panics

@@ -38,7 +38,7 @@ tapster is 192.0.2.2 and 2001:db8:77::2 on this namespace's tapster0: DNS, HTTP,
 
   curl http://192.0.2.2/
   dig @192.0.2.2 www.example.test
-  curl smtp://192.0.2.2 --mail-from me@example.test --mail-rcpt you@example.test -T /etc/hostname
+  curl smtp://192.0.2.2 --mail-from me@example.test --mail-rcpt you@example.test --crlf -T /etc/hostname
   tapster ctl connections
 
 `exit` ends it, and nothing is left behind.

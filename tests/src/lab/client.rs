@@ -42,7 +42,7 @@ impl Client {
             });
         }
         let mut client = Self { child, answers, greeting: String::new() };
-        client.greeting = client.answer();
+        client.greeting = client.line();
         client
     }
 
@@ -73,7 +73,7 @@ impl Client {
             // A client that has gone shows in the missing answer.
             let _ = writeln!(input, "{command}");
         }
-        self.answer()
+        self.line()
     }
 
     /// Gives it a command that must be done.
@@ -86,8 +86,12 @@ impl Client {
         assert!(answer == "done", "{command:?} was answered by {answer:?}");
     }
 
+    /// Its next line.
+    ///
+    /// # Panics
+    /// When it has ended, or says nothing for 60 s.
     #[track_caller]
-    fn answer(&mut self) -> String {
+    pub fn line(&mut self) -> String {
         self.answers.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|error| panic!("lab-client gives no answer: {error}"))
     }
 }

@@ -19,18 +19,26 @@ const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Where each program that the tests use comes from, on Debian and Ubuntu.
 const PACKAGES: &[(&str, &str)] = &[
+    ("arping", "iputils-arping"),
+    ("atftp", "atftp"),
     ("cmp", "diffutils"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
     ("dnsperf", "dnsperf"),
+    ("hping3", "hping3"),
     ("ip", "iproute2"),
     ("nginx", "nginx-light"),
+    ("nmap", "nmap"),
     ("nsd", "nsd"),
     ("nsenter", "util-linux"),
     ("ping", "iputils-ping"),
     ("setpriv", "util-linux"),
     ("ss", "iproute2"),
+    ("swaks", "swaks"),
     ("taskset", "util-linux"),
+    ("tcpreplay", "tcpreplay"),
+    ("tftp", "tftp-hpa"),
+    ("traceroute", "traceroute"),
     ("unshare", "util-linux"),
     ("wrk", "wrk"),
 ];

@@ -28,6 +28,32 @@ fn ping_is_answered() {
 }
 
 #[test]
+fn a_boot_file_is_served_and_mail_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("mail.eml"), "Subject: hello\r\n\r\nhello\r\n").unwrap();
+    let script = "set -e; curl -sS tftp://192.0.2.2/hello.txt; tftp -m binary 192.0.2.2 -c get boot.ipxe copy; \
+                  test -s copy; swaks --server 192.0.2.2 --from a@b.test --to you@example.test >&2; \
+                  curl -sS smtp://192.0.2.2 --mail-from a@b.test --mail-rcpt you@example.test -T mail.eml; \
+                  find \"$XDG_RUNTIME_DIR\" -path '*/mail/example.test/you/new/*' | wc -l";
+    let output = demo(directory.path(), script).success().stdout();
+    assert_eq!(output.lines().last().map(str::trim), Some("2"), "two mails\n{output}");
+    assert!(output.lines().count() > 1, "the text of hello.txt\n{output}");
+}
+
+#[test]
+fn every_command_that_the_introduction_offers_works() {
+    let directory = tempfile::tempdir().unwrap();
+    // A shell that has no input ends at once.
+    let binary = tapster_binary();
+    let shown = Program::outside(&binary.to_string_lossy()).arg("demo").env("SHELL", "/bin/sh").output().success();
+    let introduction = shown.transcript();
+    let commands: Vec<&str> = introduction.lines().filter_map(|line| line.strip_prefix("  ")).collect();
+    assert!(commands.len() >= 4, "{introduction}");
+    let path = format!("PATH={}:$PATH", binary.parent().expect("a directory").display());
+    demo(directory.path(), &format!("set -ex; {path}; {}", commands.join("; "))).success();
+}
+
+#[test]
 fn ctl_finds_the_daemon_of_the_demo() {
     let directory = tempfile::tempdir().unwrap();
     let binary = tapster_binary();

@@ -10,4 +10,6 @@ mod http;
 mod icmp;
 mod operation;
 mod orders;
+mod smtp;
 mod streams;
+mod tftp;

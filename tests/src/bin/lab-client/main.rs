@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod crowd;
+mod deliver;
 mod dns;
 mod inject;
 mod session;
@@ -51,6 +52,19 @@ enum Role {
         /// How many
         count: u16,
     },
+    /// Deliver numbered mails over several sessions at once, and tell which were accepted
+    Deliver {
+        /// Where to
+        server: SocketAddr,
+        /// Whom to
+        recipient: String,
+        /// How many sessions
+        sessions: usize,
+        /// How many mails in all
+        count: usize,
+        /// The first one's number
+        first: usize,
+    },
     /// Make a TAP and send broken frames through it, as the lines of the standard input say
     Inject {
         /// The TAP's name
@@ -66,6 +80,9 @@ fn main() -> anyhow::Result<()> {
         Role::Idle { server, count } => crowd::idle(server, count),
         Role::Reset { server, count } => crowd::reset(server, count),
         Role::PipelinedQueries { server, name, count } => dns::pipelined_queries(server, &name, count),
+        Role::Deliver { server, recipient, sessions, count, first } => {
+            Ok(deliver::run(server, &recipient, sessions, count, first)?)
+        }
         Role::Inject { interface, destination } => inject::run(&interface, &destination),
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `send TEXT` | sends the text, in which `\r` and `\n` are escapes | `done` |
 //! | `finish` | closes its own half | `done` |
+//! | `expect TEXT` | reads until the text has come, to its last byte, escapes as in `send` | `done` |
 //! | `skip COUNT` | reads so many bytes and drops them | `done` |
 //! | `save PATH` | reads to the end and writes what came into a file | `done` |
 //! | `close` | closes the connection and ends | `done` |
@@ -63,7 +64,8 @@ fn connect(server: SocketAddr, receive_buffer: Option<usize>) -> anyhow::Result<
 
 fn obey(stream: &mut TcpStream, verb: &str, argument: &str) -> io::Result<()> {
     match verb {
-        "send" => stream.write_all(argument.replace("\\r", "\r").replace("\\n", "\n").as_bytes()),
+        "send" => stream.write_all(unescaped(argument).as_bytes()),
+        "expect" => expect(stream, unescaped(argument).as_bytes()),
         "finish" => stream.shutdown(std::net::Shutdown::Write),
         "skip" => {
             let count = argument.parse().map_err(io::Error::other)?;
@@ -73,4 +75,19 @@ fn obey(stream: &mut TcpStream, verb: &str, argument: &str) -> io::Result<()> {
         "save" => io::copy(stream, &mut File::create(argument)?).map(|_| ()),
         _ => Err(io::Error::other(format!("no such command: {verb}"))),
     }
+}
+
+fn unescaped(text: &str) -> String {
+    text.replace("\\r", "\r").replace("\\n", "\n")
+}
+
+/// Reads byte by byte, so that nothing is taken from what comes after.
+fn expect(stream: &mut TcpStream, text: &[u8]) -> io::Result<()> {
+    let mut read = Vec::new();
+    while !read.ends_with(text) {
+        let mut octet = [0];
+        stream.read_exact(&mut octet)?;
+        read.extend_from_slice(&octet);
+    }
+    Ok(())
 }
