@@ -20,7 +20,7 @@ use crate::layer::Part;
 use crate::path::{KeyPath, PathElement};
 use crate::{Arp, Control, EventLoop, Frame, Link, MacAddress, Tcp};
 
-/// Checks a frame and takes out what tapster cannot serve yet. `removed` is what was wrong already and so is not in the
+/// Checks a frame and takes out the services that are not there. `removed` is what was wrong already and so is not in the
 /// frame.
 pub(crate) fn check(
     document: &Document,
@@ -42,6 +42,9 @@ pub(crate) fn check(
 
 /// The largest window (RFC 7323 §2.3), and with it the largest buffer that is of use.
 const LARGEST_WINDOW: u64 = 1 << 30;
+
+/// The smallest MTU (RFC 791 §3.2).
+const SMALLEST_MTU: u32 = 68;
 
 /// The most own addresses, gateways, routes, and addresses of the host.
 const LARGEST_ARRAY: usize = 1024;
@@ -124,7 +127,7 @@ impl Checker<'_> {
         if let Some(bridge) = link.host.as_ref().and_then(|host| host.bridge.as_ref()) {
             self.interface("link.host.bridge", bridge);
         }
-        self.number("link.mtu", link.mtu.into(), &(68..=65521));
+        self.number("link.mtu", link.mtu.into(), &(SMALLEST_MTU..=65521));
         let mac = KeyPath::dotted("link.mac");
         if link.mac == MacAddress([0; 6]) {
             self.error(&mac, "a hardware address of zeros belongs to nobody");

@@ -1,7 +1,6 @@
 //! The checks of `[network]` and of the host's addresses.
 //!
-//! Responsible for addresses, networks and gateways that do not fit each other. IPv6 is not there yet: what needs it is
-//! told and taken out.
+//! Responsible for addresses, networks and gateways that do not fit each other, and for links too narrow for IPv6.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,36 +12,30 @@ use crate::{Frame, InterfaceAddress, Network};
 /// An address with the path of its key.
 type Placed = (KeyPath, InterfaceAddress);
 
-pub(super) fn check(checker: &mut Checker<'_>, frame: &mut Frame) {
+/// What every link takes that carries IPv6 (RFC 8200 §5).
+const SMALLEST_IPV6_MTU: u32 = 1280;
+
+pub(super) fn check(checker: &mut Checker<'_>, frame: &Frame) {
     let own = own_addresses(checker, &frame.network);
     hostname(checker, &frame.network.hostname);
     gateways(checker, &frame.network, &own);
     routes(checker, &frame.network, &own);
-    if let Some(host) = &mut frame.link.host {
+    if let Some(host) = &frame.link.host {
         host_addresses(checker, &host.addresses, &own);
-        host.addresses.retain(|address| address.address().is_ipv4());
     }
-    frame.network.addresses.retain(|address| address.address().is_ipv4());
-    frame.network.gateways.retain(IpAddr::is_ipv4);
-    frame.network.routes.retain(|route| route.destination.address().is_ipv4() && route.gateway.is_ipv4());
+    if (super::SMALLEST_MTU..SMALLEST_IPV6_MTU).contains(&frame.link.mtu.into())
+        && own.iter().any(|(_, address)| address.address().is_ipv6())
+    {
+        let message = format!("IPv6 takes an MTU of {SMALLEST_IPV6_MTU}: the IPv6 addresses are left out");
+        checker.report(Severity::Warning, &KeyPath::dotted("link.mtu"), message, None);
+    }
 }
 
-/// Tells of what IPv6 is needed for; whether it is.
-fn needs_ipv6(checker: &mut Checker<'_>, path: &KeyPath, address: IpAddr, what: &str) -> bool {
-    if address.is_ipv6() {
-        checker.report(Severity::Warning, path, format!("IPv6 is not there yet: this {what} is left out"), None);
-    }
-    address.is_ipv6()
-}
-
-/// Checks the own addresses; returns those that are served.
+/// Checks the own addresses; returns them with their places.
 fn own_addresses(checker: &mut Checker<'_>, network: &Network) -> Vec<Placed> {
     let array = "network.addresses";
     let mut own: Vec<Placed> = Vec::new();
     for (path, address) in checker.placed(array, &network.addresses) {
-        if needs_ipv6(checker, &path, address.address(), "address") {
-            continue;
-        }
         host_part(checker, &path, address);
         if let Some((first, _)) = own.iter().find(|(_, other)| other.address() == address.address()) {
             let help = format!("it is also {first}");
@@ -56,21 +49,40 @@ fn own_addresses(checker: &mut Checker<'_>, network: &Network) -> Vec<Placed> {
         own.push((path, address));
     }
     if own.is_empty() && checker.is_sound(array) {
-        checker.error(&KeyPath::dotted(array), "tapster needs at least one IPv4 address of its own");
+        checker.error(&KeyPath::dotted(array), "tapster needs at least one address of its own");
     }
     own
 }
 
-/// Whether two networks are different and yet have addresses in common. An address alone (a prefix of 32 bits) is no
+/// Whether two networks are different and yet have addresses in common. An address alone (a prefix of all its bits) is no
 /// network: it may lie in one.
 fn overlap(one: InterfaceAddress, other: InterfaceAddress) -> bool {
-    let alone = one.prefix_length() == 32 || other.prefix_length() == 32;
+    let is_alone =
+        |address: InterfaceAddress| address.prefix_length() == if address.address().is_ipv4() { 32 } else { 128 };
+    let alone = is_alone(one) || is_alone(other);
     !alone && one.network() != other.network() && (one.contains(other.address()) || other.contains(one.address()))
 }
 
 /// Checks that an address can be a host's.
 fn host_part(checker: &mut Checker<'_>, path: &KeyPath, address: InterfaceAddress) {
-    let IpAddr::V4(own) = address.address() else { return };
+    let own = match address.address() {
+        IpAddr::V4(own) => own,
+        IpAddr::V6(own) => {
+            let kind = if own.is_unspecified() {
+                "the unspecified address"
+            } else if own.is_loopback() {
+                "a loopback address"
+            } else if own.is_multicast() {
+                "a multicast address"
+            } else if own.to_ipv4_mapped().is_some() {
+                "an IPv4 address in IPv6's form"
+            } else {
+                return;
+            };
+            checker.error(path, format!("{own} is {kind}, not a host's"));
+            return;
+        }
+    };
     let kind = if own.is_unspecified() {
         Some("the unspecified address")
     } else if own.is_loopback() {
@@ -109,9 +121,6 @@ fn hostname(checker: &mut Checker<'_>, name: &str) {
 fn gateways(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
     let mut seen = Vec::new();
     for (path, gateway) in checker.placed("network.gateways", &network.gateways) {
-        if needs_ipv6(checker, &path, gateway, "address") {
-            continue;
-        }
         if seen.contains(&gateway) {
             checker.error(&path, format!("{gateway} is given twice"));
         }
@@ -123,9 +132,9 @@ fn gateways(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
 fn routes(checker: &mut Checker<'_>, network: &Network, own: &[Placed]) {
     for (path, route) in checker.placed("network.routes", &network.routes) {
         let destination = route.destination;
-        if needs_ipv6(checker, &path, destination.address(), "route")
-            || needs_ipv6(checker, &path, route.gateway, "route")
-        {
+        if destination.address().is_ipv4() != route.gateway.is_ipv4() {
+            let message = format!("the route to {destination} has a gateway of the other family, {}", route.gateway);
+            checker.error(&path.child("gateway"), message);
             continue;
         }
         if destination.network() != destination {
@@ -152,9 +161,6 @@ fn reachable(checker: &mut Checker<'_>, path: &KeyPath, gateway: IpAddr, own: &[
 
 fn host_addresses(checker: &mut Checker<'_>, addresses: &[InterfaceAddress], own: &[Placed]) {
     for (path, address) in checker.placed("link.host.addresses", addresses) {
-        if needs_ipv6(checker, &path, address.address(), "address") {
-            continue;
-        }
         host_part(checker, &path, address);
         let host = address.address();
         if let Some((other, _)) = own.iter().find(|(_, own)| own.address() == host) {
@@ -168,7 +174,10 @@ fn host_addresses(checker: &mut Checker<'_>, addresses: &[InterfaceAddress], own
 }
 
 fn in_a_network(address: IpAddr, own: &[Placed]) -> bool {
-    own.iter().any(|(_, network)| network.contains(address))
+    // Link-local addresses are on the link, whatever else is (RFC 4291 §2.5.6).
+    let link_local = matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
+    let ipv6 = own.iter().any(|(_, network)| network.address().is_ipv6());
+    (link_local && ipv6) || own.iter().any(|(_, network)| network.contains(address))
 }
 
 /// Advice that names the own networks.

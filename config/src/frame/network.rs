@@ -1,10 +1,10 @@
 //! `[network]`: addresses and routes.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::Deserialize;
 
 /// `[network]`: addresses and routes.
@@ -13,8 +13,8 @@ use serde::Deserialize;
 pub struct Network {
     /// What tapster calls itself, for instance in greetings: a host name (RFC 1123 §2.1). Default "tapster".
     pub hostname: String,
-    /// Tapster's own addresses, each with the length of its network's prefix. 1 to 1024; default
-    /// `["192.0.2.2/24"]`.
+    /// Tapster's own addresses of either family, each with the length of its network's prefix. 1 to 1024; default
+    /// `["192.0.2.2/24", "2001:db8:77::2/64"]`. With an IPv6 address comes a link-local one, made of the MAC.
     pub addresses: Vec<InterfaceAddress>,
     /// The routers to other networks, the preferred one first; each is in one of the own networks. At most 1024;
     /// default `["192.0.2.1"]` with the default addresses, else none.
@@ -25,10 +25,11 @@ pub struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        let address = Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 2), 24);
+        let ipv4 = Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 2), 24);
+        let ipv6 = Ipv6Net::new_assert(Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, 2), 64);
         Self {
             hostname: "tapster".to_owned(),
-            addresses: vec![InterfaceAddress(address.into())],
+            addresses: vec![InterfaceAddress(ipv4.into()), InterfaceAddress(ipv6.into())],
             gateways: vec![Ipv4Addr::new(192, 0, 2, 1).into()],
             routes: Vec::new(),
         }

@@ -34,7 +34,8 @@ fn the_embedded_default_is_what_the_code_takes() {
     let (frame, diagnostics) = Frame::read(&embedded(), SERVICES);
     assert_eq!(diagnostics, []);
     let mut expected = Frame::default();
-    expected.link.host = Some(HostEnd { addresses: vec!["192.0.2.1/24".parse().unwrap()], ..HostEnd::default() });
+    let addresses = ["192.0.2.1/24", "2001:db8:77::1/64"].map(|address| address.parse().unwrap()).to_vec();
+    expected.link.host = Some(HostEnd { addresses, ..HostEnd::default() });
     expected.services = SERVICES.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(frame, Some(expected));
 }
@@ -94,25 +95,51 @@ gateways = ["192.0.2.1", "2001:db8:77::1"]
 destination = "2001:db8:78::/64"
 gateway = "2001:db8:77::1"
 "#;
-    let (frame, diagnostics) = Frame::read(&document(text), SERVICES);
-    let frame = frame.unwrap();
+    let frame = frame(text);
     let mut expected = Frame::default();
-    expected.link.host = Some(HostEnd { addresses: vec!["192.0.2.1/24".parse().unwrap()], ..HostEnd::default() });
+    let addresses = ["192.0.2.1/24", "2001:db8:77::1/64"].map(|address| address.parse().unwrap()).to_vec();
+    expected.link.host = Some(HostEnd { addresses, ..HostEnd::default() });
+    expected.network.gateways.push("2001:db8:77::1".parse().unwrap());
+    expected.network.routes = frame.network.routes.clone();
     assert_eq!(frame, expected);
+    assert_eq!(frame.network.routes[0].destination, "2001:db8:78::/64".parse().unwrap());
+}
+
+#[test]
+fn ipv6_addresses_are_checked_as_ipv4_addresses_are() {
     assert_eq!(
-        rendered(&diagnostics),
-        r#"tapster.toml:8:30: warning: IPv6 is not there yet: this address is left out
-    8 | addresses = ["192.0.2.1/24", "2001:db8:77::1/64"]
-      |                              ^^^^^^^^^^^^^^^^^^^
-tapster.toml:11:30: warning: IPv6 is not there yet: this address is left out
-   11 | addresses = ["192.0.2.2/24", "2001:db8:77::2/64"]
-      |                              ^^^^^^^^^^^^^^^^^^^
-tapster.toml:12:26: warning: IPv6 is not there yet: this address is left out
-   12 | gateways = ["192.0.2.1", "2001:db8:77::1"]
-      |                          ^^^^^^^^^^^^^^^^
-tapster.toml:13:1: warning: IPv6 is not there yet: this route is left out
-   13 | [[network.routes]]
-      | ^^^^^^^^^^^^^^^^^^
+        wrong(
+            r#"
+link.mtu = 1279
+[network]
+addresses = ["2001:db8::1/64", "::1/128", "ff02::1/16", "::ffff:192.0.2.1/128", "2001:db8::2/56"]
+gateways = ["2001:db8:1::1", "fe80::1"]
+[[network.routes]]
+destination = "2001:db8:78::/64"
+gateway = "192.0.2.1"
+"#
+        ),
+        r#"tapster.toml:2:12: warning: IPv6 takes an MTU of 1280: the IPv6 addresses are left out
+    2 | link.mtu = 1279
+      |            ^^^^
+tapster.toml:4:32: error: ::1 is a loopback address, not a host's
+    4 | addresses = ["2001:db8::1/64", "::1/128", "ff02::1/16", "::ffff:192.0.2.1/128", "2001:db8::2/56"]
+      |                                ^^^^^^^^^
+tapster.toml:4:43: error: ff02::1 is a multicast address, not a host's
+    4 | addresses = ["2001:db8::1/64", "::1/128", "ff02::1/16", "::ffff:192.0.2.1/128", "2001:db8::2/56"]
+      |                                           ^^^^^^^^^^^^
+tapster.toml:4:57: error: ::ffff:192.0.2.1 is an IPv4 address in IPv6's form, not a host's
+    4 | addresses = ["2001:db8::1/64", "::1/128", "ff02::1/16", "::ffff:192.0.2.1/128", "2001:db8::2/56"]
+      |                                                         ^^^^^^^^^^^^^^^^^^^^^^
+tapster.toml:4:81: error: 2001:db8::/56 and 2001:db8::/64 are two networks that overlap
+    4 | addresses = ["2001:db8::1/64", "::1/128", "ff02::1/16", "::ffff:192.0.2.1/128", "2001:db8::2/56"]
+      |                                                                                 ^^^^^^^^^^^^^^^^ the other one is that of network.addresses[0]
+tapster.toml:5:13: error: the gateway 2001:db8:1::1 is in none of tapster's own networks
+    5 | gateways = ["2001:db8:1::1", "fe80::1"]
+      |             ^^^^^^^^^^^^^^^ they are 2001:db8::/64, ::1/128, ff02::/16, ::ffff:192.0.2.1/128, 2001:db8::/56
+tapster.toml:8:11: error: the route to 2001:db8:78::/64 has a gateway of the other family, 192.0.2.1
+    8 | gateway = "192.0.2.1"
+      |           ^^^^^^^^^^^
 "#
     );
 }
@@ -344,9 +371,10 @@ tapster.toml:27:17: error: `drain_timeout` in [event_loop] must be from 0s to 10
       |                 ^^^^
 "#
     );
-    for (mtu, valid) in [(67, false), (68, true), (65521, true), (65522, false)] {
+    for (mtu, valid) in [(67, false), (1280, true), (65521, true), (65522, false)] {
         assert_eq!(wrong(&format!("link.mtu = {mtu}")).is_empty(), valid, "{mtu}");
     }
+    frame("link.mtu = 68\nnetwork.addresses = [\"192.0.2.2/24\"]");
     assert!(wrong("link.mac = \"00:00:00:00:00:00\"").contains("a hardware address of zeros belongs to nobody"));
     let long = format!("control.socket = \"/{}\"", "a".repeat(107));
     assert!(wrong(&long).contains("the path of a socket has at most 107 bytes, this one has 108"));
@@ -398,16 +426,7 @@ tapster.toml:12:3: error: 255.255.255.255 is the broadcast address, not a host's
 "#
     );
     frame("network.addresses = [\"192.0.2.2/24\", \"192.0.2.3/24\", \"198.51.100.1/31\", \"192.0.2.7/32\"]");
-    assert_eq!(
-        wrong("network.addresses = [\"2001:db8::1/64\"]"),
-        r#"tapster.toml:1:21: error: tapster needs at least one IPv4 address of its own
-    1 | network.addresses = ["2001:db8::1/64"]
-      |                     ^^^^^^^^^^^^^^^^^^
-tapster.toml:1:22: warning: IPv6 is not there yet: this address is left out
-    1 | network.addresses = ["2001:db8::1/64"]
-      |                      ^^^^^^^^^^^^^^^^
-"#
-    );
+    frame("network.addresses = [\"2001:db8::1/64\"]");
 }
 
 #[test]

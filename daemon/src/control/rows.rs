@@ -123,7 +123,7 @@ pub(crate) struct GroupRow {
 
 impl From<&net::GroupRow> for GroupRow {
     fn from(row: &net::GroupRow) -> Self {
-        Self { group: row.group.into(), members: row.members }
+        Self { group: row.group, members: row.members }
     }
 }
 

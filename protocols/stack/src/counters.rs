@@ -37,12 +37,16 @@ macro_rules! counters {
 }
 pub(crate) use counters;
 
+pub use self::version6::{Icmpv6Counters, Ipv6Counters, MldCounters, NdpCounters};
+
+mod version6;
+
 /// The counters of the link and network layers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Ethernet.
     pub link: LinkCounters,
-    /// ARP and the neighbour cache.
+    /// ARP, and the neighbour cache of both families.
     pub arp: ArpCounters,
     /// IPv4.
     pub ip: IpCounters,
@@ -52,29 +56,45 @@ pub struct Counters {
     pub icmp: IcmpCounters,
     /// IGMP.
     pub igmp: IgmpCounters,
+    /// IPv6.
+    pub ipv6: Ipv6Counters,
+    /// ICMPv6.
+    pub icmpv6: Icmpv6Counters,
+    /// Neighbour discovery.
+    pub ndp: NdpCounters,
+    /// Multicast listener discovery.
+    pub mld: MldCounters,
 }
 
 impl Counters {
     /// Everything that is not a drop: (layer, name, value).
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let Self { link, arp, ip, reassembly, icmp, igmp } = self;
+        let Self { link, arp, ip, reassembly, icmp, igmp, ipv6, icmpv6, ndp, mld } = self;
         link.counts()
             .chain(arp.counts())
             .chain(ip.counts())
             .chain(reassembly.counts())
             .chain(icmp.counts())
             .chain(igmp.counts())
+            .chain(ipv6.counts())
+            .chain(icmpv6.counts())
+            .chain(ndp.counts())
+            .chain(mld.counts())
     }
 
     /// What was dropped: (layer, reason, value).
     pub fn drops(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        let Self { link, arp, ip, reassembly, icmp, igmp } = self;
+        let Self { link, arp, ip, reassembly, icmp, igmp, ipv6, icmpv6, ndp, mld } = self;
         link.drops()
             .chain(arp.drops())
             .chain(ip.drops())
             .chain(reassembly.drops())
             .chain(icmp.drops())
             .chain(igmp.drops())
+            .chain(ipv6.drops())
+            .chain(icmpv6.drops())
+            .chain(ndp.drops())
+            .chain(mld.drops())
     }
 }
 
@@ -113,7 +133,7 @@ counters! {
 }
 
 counters! {
-    /// ARP and the neighbour cache.
+    /// ARP, and the neighbour cache of both families.
     pub struct ArpCounters in "arp" {
         counts {
             /// Packets received.

@@ -5,7 +5,7 @@
 //! the host has to say goes straight down in [`Host::transmit`].
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -313,21 +313,21 @@ impl Host {
         self.network.addresses()
     }
 
-    /// The next news of an own address: it may be used, or another station has it too (RFC 5227).
+    /// The next news of an own address: it may be used, or another station has it too (RFC 5227, RFC 4862 §5.4).
     pub fn next_address_event(&mut self) -> Option<net::AddressEvent> {
         self.network.next_address_event()
     }
 
-    /// Joins a multicast group (RFC 1112). Joined twice, it must be left twice.
+    /// Joins a multicast group (RFC 1112, RFC 3810). Joined twice, it must be left twice.
     ///
     /// # Errors
     /// See [`net::JoinError`].
-    pub fn join(&mut self, now: Instant, group: Ipv4Addr) -> Result<(), net::JoinError> {
+    pub fn join(&mut self, now: Instant, group: IpAddr) -> Result<(), net::JoinError> {
         self.network.join(now, group)
     }
 
     /// Leaves a multicast group. False when it was not joined.
-    pub fn leave(&mut self, now: Instant, group: Ipv4Addr) -> bool {
+    pub fn leave(&mut self, now: Instant, group: IpAddr) -> bool {
         self.network.leave(now, group)
     }
 

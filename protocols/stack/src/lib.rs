@@ -4,7 +4,7 @@
 //!            frames in                                   frames out
 //!                │                                           ▲
 //!   link         ▼  Ethernet                        Ethernet │
-//!   network      ▼  ARP · IPv4 · ICMP · reassembly      IPv4 │  routes, neighbours, fragments
+//!   network      ▼  ARP · ND · IP · ICMP · reassembly      IP │  routes, neighbours, fragments
 //!   transport    ▼  UDP · TCP                      UDP · TCP │
 //!                └──────────► Delivery, Event ───► Stream ───┘
 //! ```
@@ -38,7 +38,8 @@ pub use time::Instant;
 /// The link and network layers as their users see them: configuration, rows, events and counters.
 pub mod net {
     pub use crate::counters::{
-        ArpCounters, Counters, IcmpCounters, IgmpCounters, IpCounters, LinkCounters, ReassemblyCounters,
+        ArpCounters, Counters, IcmpCounters, Icmpv6Counters, IgmpCounters, IpCounters, Ipv6Counters, LinkCounters,
+        MldCounters, NdpCounters, ReassemblyCounters,
     };
     pub use crate::network::configuration::{
         Configuration, Defence, EgressLimits, IcmpLimits, NeighborLimits, OffloadCapabilities, PathMtuLimits,

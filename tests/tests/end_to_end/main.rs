@@ -1,5 +1,7 @@
 //! The real daemon, real clients: what a user sees. Each test has a network, a daemon and a directory of its own.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may unwrap: a panic there is how it fails")]
+
 mod connections;
 mod control;
 mod crowds;

@@ -19,6 +19,8 @@ impl EtherType {
     pub(crate) const IPV4: Self = Self(0x0800);
     /// The Address Resolution Protocol.
     pub(crate) const ARP: Self = Self(0x0806);
+    /// The Internet Protocol, version 6.
+    pub(crate) const IPV6: Self = Self(0x86dd);
     /// An IEEE 802.1Q tag, behind which the real type stands.
     pub(crate) const VLAN: Self = Self(0x8100);
     /// The outer one of two tags (IEEE 802.1ad).

@@ -1,9 +1,11 @@
-//! Our own addresses, and what kind an address is (RFC 1122 §3.2.1.3).
+//! Our own addresses, and what kind an address is (RFC 1122 §3.2.1.3, RFC 4291).
 //!
 //! Responsible for telling our addresses, the broadcast addresses of our networks, groups and impossible sources apart.
 //! Not for routes.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::HardwareAddress;
 
 /// Our own addresses. A host has few, so that they are a list.
 #[derive(Debug)]
@@ -87,6 +89,35 @@ pub(crate) fn is_unicast(address: Ipv4Addr) -> bool {
     first != 0 && first != 127 && first < 224
 }
 
+/// The group of all nodes on the link, which every node is in (RFC 4291 §2.7.1).
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+
+/// The group of all routers on the link (RFC 4291 §2.7.1).
+pub(crate) const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+
+/// Whether the address can name one node on a wire: neither a group nor the unspecified, the loopback or an
+/// IPv4-mapped address (RFC 4291 §2.5, §2.7).
+pub(crate) fn is_unicast6(address: Ipv6Addr) -> bool {
+    !address.is_multicast() && !address.is_unspecified() && !address.is_loopback() && address.to_ipv4_mapped().is_none()
+}
+
+/// Whether the address is good for the link alone (RFC 4291 §2.5.6).
+pub(crate) const fn is_link_local(address: Ipv6Addr) -> bool {
+    address.is_unicast_link_local()
+}
+
+/// The group that a node is in for each of its addresses, so that looking for it disturbs few (RFC 4291 §2.7.1).
+pub(crate) fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
+    let prefix = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00, 0);
+    Ipv6Addr::from_bits(prefix.to_bits() | address.to_bits() & 0x00ff_ffff)
+}
+
+/// The link-local address that a hardware address makes (RFC 4291 appendix A, RFC 2464 §5).
+pub(crate) fn link_local(HardwareAddress([a, b, c, d, e, f]): HardwareAddress) -> Ipv6Addr {
+    let identifier = u64::from_be_bytes([a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
+    Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(identifier))
+}
+
 /// Whether two addresses agree in their first `prefix` bits.
 pub(crate) fn same_network(one: IpAddr, other: IpAddr, prefix: u8) -> bool {
     match (one, other) {
@@ -141,6 +172,30 @@ mod tests {
         assert!(!addresses.is_source([192, 0, 2, 255].into()));
         assert!(addresses.is_source([203, 0, 113, 9].into()));
         assert!(addresses.is_source([10, 0, 0, 0].into()));
+    }
+
+    #[test]
+    fn an_address_makes_its_solicited_node_group_and_a_mac_its_link_local_address() {
+        // RFC 4291 §2.7.1 and appendix A, with the examples there.
+        let ip = |text: &str| -> Ipv6Addr { text.parse().unwrap() };
+        assert_eq!(solicited_node(ip("4037::01:800:200e:8c6c")), ip("ff02::1:ff0e:8c6c"));
+        let mac = HardwareAddress([0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde]);
+        assert_eq!(link_local(mac), ip("fe80::3656:78ff:fe9a:bcde"));
+    }
+
+    #[test]
+    fn ipv6_packets_come_from_and_go_to_single_nodes() {
+        for (text, unicast) in [
+            ("2001:db8::1", true),
+            ("fe80::1", true),
+            ("fd00::1", true),
+            ("::", false),
+            ("::1", false),
+            ("ff02::1", false),
+            ("::ffff:192.0.2.1", false),
+        ] {
+            assert_eq!(is_unicast6(text.parse().unwrap()), unicast, "{text}");
+        }
     }
 
     #[test]

@@ -14,9 +14,11 @@ use crate::HardwareAddress;
 pub struct Configuration {
     /// The hardware address of our end of the link.
     pub hardware_address: HardwareAddress,
-    /// The largest packet that a frame carries, in octets: 68 (RFC 791) to 65,521. Cut to that range. Default 1,500.
+    /// The largest packet that a frame carries, in octets: 68 (RFC 791) to 65,521. Cut to that range. Below 1,280 there
+    /// is no IPv6 (RFC 8200 §5). Default 1,500.
     pub mtu: usize,
-    /// Our own addresses, each with the prefix length of its network.
+    /// Our own addresses, each with the prefix length of its network. With an IPv6 address comes a link-local one, made
+    /// of the hardware address, unless there is one among them.
     pub addresses: Vec<(IpAddr, u8)>,
     /// Routers for everything that no route names, the preferred one first.
     pub gateways: Vec<IpAddr>,
@@ -29,10 +31,13 @@ pub struct Configuration {
     /// Whether our IPv4 addresses are probed for at the start (RFC 5227 §2.1), and announced afterwards. They come into
     /// use after four to seven seconds then. Default false.
     pub probe: bool,
+    /// How often it is asked whether somebody has one of our IPv6 addresses, before it is used (RFC 4862 §5.1,
+    /// `DupAddrDetectTransmits`). They come into use after one to two seconds with 1, at once with 0. Default 1.
+    pub duplicate_address_detection: u8,
     /// What is done when another station uses one of our IPv4 addresses. Default [`Defence::Always`].
     pub defence: Defence,
-    /// The most multicast groups that are joined at a time. Default 64; cut to that, so that a report of all of them
-    /// fits a packet.
+    /// The most multicast groups that are joined at a time, in each family. Default 64; cut to that. Those that IPv6
+    /// addresses bring do not count.
     pub groups: usize,
     /// How neighbours are found and remembered.
     pub neighbors: NeighborLimits,
@@ -57,6 +62,7 @@ impl Default for Configuration {
             offload: OffloadCapabilities::default(),
             announce: true,
             probe: false,
+            duplicate_address_detection: 1,
             defence: Defence::Always,
             groups: 64,
             neighbors: NeighborLimits::default(),
@@ -132,8 +138,10 @@ pub struct ReassemblyLimits {
     pub datagrams: usize,
     /// The most fragments of one datagram. Default 1,500: enough for 65,535 octets over the smallest MTU in use (68).
     pub fragments: usize,
-    /// The time that a datagram has to become complete. Default 30 s.
+    /// The time that an IPv4 datagram has to become complete. Default 30 s.
     pub timeout: Duration,
+    /// The time that an IPv6 packet has. Default 60 s (RFC 8200 §4.5).
+    pub timeout_ipv6: Duration,
 }
 
 impl Default for ReassemblyLimits {
@@ -144,6 +152,7 @@ impl Default for ReassemblyLimits {
             datagrams: 1024,
             fragments: 1500,
             timeout: Duration::from_secs(30),
+            timeout_ipv6: Duration::from_secs(60),
         }
     }
 }

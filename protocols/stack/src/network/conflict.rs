@@ -35,7 +35,8 @@ pub enum AddressEvent {
     Usable(IpAddr),
     /// Another station uses it. It was defended, or the other station left alone.
     Conflict(IpAddr, HardwareAddress),
-    /// Another station has it: it is not, or no longer, in use. It is tried again in a minute.
+    /// Another station has it: it is not, or no longer, in use. An IPv4 address is tried again in a minute, an IPv6
+    /// address is not (RFC 4862 §5.4.5).
     Lost(IpAddr, HardwareAddress),
 }
 
@@ -88,7 +89,7 @@ pub(crate) enum Heard {
     Conflict(Option<Action>),
 }
 
-/// The claims to all our addresses.
+/// The claims to all our IPv4 addresses.
 #[derive(Debug)]
 pub(crate) struct Claims {
     claims: Vec<Claim>,
@@ -101,10 +102,9 @@ impl Claims {
     /// With conflict detection no IPv4 address is in use before its probes have found nobody.
     pub(crate) fn new(configuration: &Configuration, now: Instant, seed: [u8; 32]) -> Self {
         let mut rng = ChaCha8Rng::from_seed(seed);
-        let claims = configuration.addresses.iter().map(|&(address, prefix)| {
-            let (phase, next) = if address.is_ipv6() {
-                (Phase::Settled, None)
-            } else if configuration.probe {
+        let ipv4 = configuration.addresses.iter().filter(|(address, _)| address.is_ipv4());
+        let claims = ipv4.map(|&(address, prefix)| {
+            let (phase, next) = if configuration.probe {
                 (Phase::Probing(PROBE_NUM), Some(now + random(&mut rng, Duration::ZERO, PROBE_WAIT)))
             } else if configuration.announce {
                 (Phase::Announcing(ANNOUNCE_NUM), Some(now))

@@ -1,25 +1,33 @@
-//! Cutting a datagram into fragments (RFC 791 §3.2, the procedure in the example).
+//! Cutting a packet into fragments (RFC 791 §3.2, the procedure in the example; RFC 8200 §4.5).
 //!
-//! Responsible for the fragments' headers and for the slices of data that belong to each. Nothing is copied.
+//! Responsible for the slices of data that belong to each fragment. Not for their headers. Nothing is copied.
 
 use smallvec::SmallVec;
-
-use super::ipv4::{HEADER_LENGTH, Header};
 
 /// The data of one fragment.
 pub(crate) type Slices<'a> = SmallVec<[&'a [u8]; 8]>;
 
-/// The fragments of a datagram whose data are `transport` and then `payload`, each with its header. `mtu` is the size
-/// of a fragment with its header at most. Options are in the first fragment's header only: those that we send are not
-/// of the kind that is copied.
+/// A fragment's part of the data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Piece<'a> {
+    /// Octets in front of it: a multiple of eight.
+    pub(crate) offset: usize,
+    /// Octets of it.
+    pub(crate) length: usize,
+    /// Whether more follows behind it.
+    pub(crate) more: bool,
+    /// The octets.
+    pub(crate) slices: Slices<'a>,
+}
+
+/// The fragments of `data` octets, which are `transport` and then `payload`. The first one has room for so many octets
+/// behind its header, the others for so many.
 pub(crate) fn cut<'a>(
-    header: &Header,
-    mtu: usize,
+    data: usize,
+    (first, others): (usize, usize),
     transport: &'a [u8],
     payload: &'a [&'a [u8]],
-) -> impl Iterator<Item = (Header, Slices<'a>)> {
-    let header = *header;
-    let data = header.total_length - header.header_length;
+) -> impl Iterator<Item = Piece<'a>> {
     let mut rest = std::iter::once(transport).chain(payload.iter().copied());
     let mut current: &[u8] = &[];
     let mut offset = 0;
@@ -27,9 +35,9 @@ pub(crate) fn cut<'a>(
         if offset >= data {
             return None;
         }
-        let header_length = if offset == 0 { header.header_length } else { HEADER_LENGTH };
         // All but the last are multiples of eight octets.
-        let length = (mtu.saturating_sub(header_length) & !7).max(8).min(data - offset);
+        let room = if offset == 0 { first } else { others };
+        let length = (room & !7).max(8).min(data - offset);
         let mut slices = Slices::new();
         let mut missing = length;
         while missing > 0 {
@@ -43,15 +51,9 @@ pub(crate) fn cut<'a>(
             missing -= piece.len();
             current = behind;
         }
-        let part = Header {
-            header_length,
-            total_length: header_length + length,
-            more_fragments: offset + length < data,
-            fragment_offset: offset,
-            ..header
-        };
+        let piece = Piece { offset, length, more: offset + length < data, slices };
         offset += length;
-        Some((part, slices))
+        Some(piece)
     })
 }
 
@@ -59,40 +61,27 @@ pub(crate) fn cut<'a>(
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::net::Ipv4Addr;
 
     proptest! {
         #[test]
-        fn fragments_cover_the_datagram_without_gap_or_overlap(
+        fn fragments_cover_the_data_without_gap_or_overlap(
             transport in proptest::collection::vec(any::<u8>(), 0..60),
             pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..400), 0..6),
-            mtu in 68usize..600,
-            options in 0usize..=10,
+            first in 8usize..600,
+            others in 8usize..600,
         ) {
             let slices: Vec<&[u8]> = pieces.iter().map(Vec::as_slice).collect();
             let whole = [transport.clone(), pieces.concat()].concat();
-            let header = Header {
-                header_length: 20 + options * 4,
-                total_length: 20 + options * 4 + whole.len(),
-                traffic_class: 0,
-                identification: 7,
-                dont_fragment: false,
-                more_fragments: false,
-                fragment_offset: 0,
-                time_to_live: 64,
-                protocol: 17,
-                source: Ipv4Addr::LOCALHOST,
-                destination: Ipv4Addr::LOCALHOST,
-            };
             let mut seen = Vec::new();
-            let parts: Vec<_> = cut(&header, mtu, &transport, &slices).collect();
-            for (at, (part, data)) in parts.iter().enumerate() {
-                prop_assert_eq!(part.fragment_offset, seen.len());
-                prop_assert_eq!(part.more_fragments, at + 1 < parts.len());
-                prop_assert!(part.total_length <= mtu);
-                let data = data.concat();
-                prop_assert_eq!(part.header_length, if at == 0 { 20 + options * 4 } else { 20 });
-                prop_assert_eq!(part.total_length, part.header_length + data.len());
+            let parts: Vec<_> = cut(whole.len(), (first, others), &transport, &slices).collect();
+            for (at, part) in parts.iter().enumerate() {
+                prop_assert_eq!(part.offset, seen.len());
+                prop_assert_eq!(part.more, at + 1 < parts.len());
+                let room = if at == 0 { first } else { others };
+                prop_assert!(part.length <= room);
+                prop_assert!(part.length.is_multiple_of(8) || !part.more);
+                let data = part.slices.concat();
+                prop_assert_eq!(part.length, data.len());
                 seen.extend_from_slice(&data);
             }
             prop_assert_eq!(seen, whole);

@@ -1,17 +1,16 @@
-//! The multicast groups that we are in, and when routers are told (RFC 3376 §5, §7; RFC 2236).
+//! The multicast groups that we are in, and when routers are told (RFC 3376 §5, §7; RFC 2236; RFC 3810 §6, §8).
 //!
-//! Responsible for membership, for unsolicited reports, for answers to queries spread over time, and for falling back
+//! One state machine for both families: MLD is IGMP with longer addresses. Responsible for membership, for unsolicited reports, for answers to queries spread over time, and for falling back
 //! to what an older router on the link understands. There are no source filters: a group is joined whole. Not for the
 //! octets of messages, nor for sending them.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::address::ALL_HOSTS;
-use super::igmp::{Message, Received, Record, Version};
+use super::address::{ALL_HOSTS, ALL_NODES};
 use crate::Instant;
 
 /// RFC 3376 §8.1: how often news are told, since messages get lost.
@@ -22,11 +21,14 @@ const OLD_UNSOLICITED_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// RFC 3376 §8.12: how long an older router counts as present, twice the query interval and a response time.
 const OLDER_VERSION_QUERIER_PRESENT_TIMEOUT: Duration = Duration::from_secs(260);
 
+/// RFC 3810 §5.2.15: no report is larger than any link takes, which is 1280 octets with 20 for each record.
+const RECORDS_IN_A_REPORT: usize = 60;
+
 /// A group as the table shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupRow {
     /// The group's address.
-    pub group: Ipv4Addr,
+    pub group: IpAddr,
     /// How often it has been joined and not yet left.
     pub members: u32,
 }
@@ -36,15 +38,93 @@ pub struct GroupRow {
 pub enum JoinError {
     /// The address is none of a group.
     #[error("{0} is not a multicast address")]
-    NotAGroup(Ipv4Addr),
+    NotAGroup(IpAddr),
     /// We are in as many groups as we may be.
     #[error("too many multicast groups are joined")]
     TooMany,
 }
 
+/// The version that a router speaks, in IGMP's numbers: version 1 of MLD is IGMP's second, version 2 its third.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Version {
+    V1,
+    V2,
+    V3,
+}
+
+/// A message that we understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received<A> {
+    /// A router asks who is in a group, or in any.
+    Query {
+        /// The router's version.
+        version: Version,
+        /// The group; `None` for all.
+        group: Option<A>,
+        /// The time within which answers are spread.
+        maximum_response_time: Duration,
+    },
+    /// Another host is in this group (version 1 or 2).
+    Report(A),
+    /// Something else.
+    Other,
+}
+
+/// What a version 3 report says of a group; there are no source filters here (RFC 3376 §4.2.12,
+/// RFC 3810 §5.2.12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// We are in it: the answer to a query.
+    IsExclude = 2,
+    /// We have left it.
+    ToInclude = 3,
+    /// We have joined it.
+    ToExclude = 4,
+}
+
+/// A message to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message<A> {
+    /// To version 1 and 2 routers: we are in the group.
+    Report(Version, A),
+    /// To version 2 routers: we have left the group.
+    Leave(A),
+    /// To version 3 routers.
+    Records(Vec<(Record, A)>),
+}
+
+/// A group's address, of either family.
+pub(crate) trait GroupAddress: Copy + Eq + Into<IpAddr> {
+    /// Whether it is one.
+    fn is_group(self) -> bool;
+
+    /// Whether everybody is in the group, and nobody reports it (RFC 3376 §6, RFC 3810 §6).
+    fn is_everybody(self) -> bool;
+}
+
+impl GroupAddress for Ipv4Addr {
+    fn is_group(self) -> bool {
+        self.is_multicast()
+    }
+
+    fn is_everybody(self) -> bool {
+        self == ALL_HOSTS
+    }
+}
+
+impl GroupAddress for Ipv6Addr {
+    fn is_group(self) -> bool {
+        self.is_multicast()
+    }
+
+    fn is_everybody(self) -> bool {
+        self == ALL_NODES
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
-struct Membership {
-    group: Ipv4Addr,
+struct Membership<A> {
+    group: A,
     /// Nought: we have left, and tell it.
     members: u32,
     /// How often the last change is still to be told, and when the next time is.
@@ -56,8 +136,8 @@ struct Membership {
 
 /// All memberships. The group of all hosts is not among them: everybody is in it, and nobody reports it.
 #[derive(Debug)]
-pub(crate) struct Groups {
-    memberships: Vec<Membership>,
+pub(crate) struct Groups<A> {
+    memberships: Vec<Membership<A>>,
     /// When a version 3 general query is answered, for all groups at once.
     general_response: Option<Instant>,
     /// The oldest version that a router has spoken lately, and how long that counts.
@@ -66,7 +146,7 @@ pub(crate) struct Groups {
     rng: ChaCha8Rng,
 }
 
-impl Groups {
+impl<A: GroupAddress> Groups<A> {
     pub(crate) fn new(capacity: usize, seed: [u8; 32]) -> Self {
         Self {
             memberships: Vec::new(),
@@ -78,22 +158,27 @@ impl Groups {
     }
 
     /// Whether packets for the group are taken.
-    pub(crate) fn is_member(&self, group: Ipv4Addr) -> bool {
-        group == ALL_HOSTS || self.rows().any(|row| row.group == group)
+    pub(crate) fn is_member(&self, group: A) -> bool {
+        group.is_everybody() || self.joined().any(|joined| joined == group)
     }
 
     /// The groups that have been joined.
     pub(crate) fn rows(&self) -> impl Iterator<Item = GroupRow> {
         let joined = self.memberships.iter().filter(|membership| membership.members > 0);
-        joined.map(|&Membership { group, members, .. }| GroupRow { group, members })
+        joined.map(|&Membership { group, members, .. }| GroupRow { group: group.into(), members })
+    }
+
+    /// Their addresses.
+    pub(crate) fn joined(&self) -> impl Iterator<Item = A> {
+        self.memberships.iter().filter(|membership| membership.members > 0).map(|membership| membership.group)
     }
 
     /// Joins a group, perhaps once more.
-    pub(crate) fn join(&mut self, now: Instant, group: Ipv4Addr) -> Result<(), JoinError> {
-        if !group.is_multicast() {
-            return Err(JoinError::NotAGroup(group));
+    pub(crate) fn join(&mut self, now: Instant, group: A) -> Result<(), JoinError> {
+        if !group.is_group() {
+            return Err(JoinError::NotAGroup(group.into()));
         }
-        if group == ALL_HOSTS {
+        if group.is_everybody() {
             return Ok(());
         }
         if let Some(membership) = self.memberships.iter_mut().find(|membership| membership.group == group) {
@@ -111,11 +196,11 @@ impl Groups {
     }
 
     /// Takes one joining back. False when there was none.
-    pub(crate) fn leave(&mut self, now: Instant, group: Ipv4Addr) -> bool {
-        if group == ALL_HOSTS {
+    pub(crate) fn leave(&mut self, now: Instant, group: A) -> bool {
+        if group.is_everybody() {
             return true;
         }
-        let joined = |membership: &&mut Membership| membership.group == group && membership.members > 0;
+        let joined = |membership: &&mut Membership<A>| membership.group == group && membership.members > 0;
         let Some(membership) = self.memberships.iter_mut().find(joined) else { return false };
         membership.members -= 1;
         if membership.members == 0 {
@@ -126,7 +211,7 @@ impl Groups {
     }
 
     /// Takes in a message of a router or another host.
-    pub(crate) fn receive(&mut self, now: Instant, message: &Received) {
+    pub(crate) fn receive(&mut self, now: Instant, message: &Received<A>) {
         match *message {
             Received::Query { version, group, maximum_response_time } => {
                 self.note_version(now, version);
@@ -136,7 +221,7 @@ impl Groups {
                     self.general_response = earlier(self.general_response, at);
                     return;
                 }
-                let asked = |membership: &&mut Membership| {
+                let asked = |membership: &&mut Membership<A>| {
                     membership.members > 0 && group.is_none_or(|group| group == membership.group)
                 };
                 let Self { memberships, rng, .. } = self;
@@ -148,7 +233,7 @@ impl Groups {
             }
             // RFC 2236 §3: one report for a group is enough. Version 3 routers want to hear all.
             Received::Report(group) if self.version(now) < Version::V3 => {
-                let joined = |membership: &&mut Membership| membership.group == group && membership.members > 0;
+                let joined = |membership: &&mut Membership<A>| membership.group == group && membership.members > 0;
                 if let Some(membership) = self.memberships.iter_mut().find(joined) {
                     (membership.response, membership.changes) = (None, 0);
                 }
@@ -165,7 +250,7 @@ impl Groups {
     }
 
     /// The messages that are due.
-    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Message> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Vec<Message<A>> {
         let version = self.version(now);
         let general = self.general_response.is_some_and(|at| at <= now);
         if general {
@@ -202,9 +287,7 @@ impl Groups {
             }
         }
         self.memberships.retain(|membership| membership.members > 0 || membership.changes > 0);
-        if !records.is_empty() {
-            messages.push(Message::Records(records));
-        }
+        messages.extend(records.chunks(RECORDS_IN_A_REPORT).map(|records| Message::Records(records.to_vec())));
         messages
     }
 

@@ -1,9 +1,9 @@
-//! The identification of IPv4 packets (RFC 6864).
+//! The identification of IPv4 packets (RFC 6864) and of IPv6 fragments (RFC 8200 §4.5).
 //!
 //! Responsible for values that do not repeat, for packets between the same hosts with the same protocol, until 65,536
 //! others have gone; and that nobody else can guess. This is the hash-based algorithm of RFC 7739 §5.3.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng, SeedableRng};
@@ -15,6 +15,7 @@ const COUNTERS: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Identifications {
     counters: Box<[u16; COUNTERS]>,
+    counters6: Box<[u32; COUNTERS]>,
     hash: SipHasher13,
     rng: ChaCha8Rng,
 }
@@ -23,7 +24,7 @@ impl Identifications {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
         let mut rng = ChaCha8Rng::from_seed(seed);
         let hash = SipHasher13::new_with_keys(rng.next_u64(), rng.next_u64());
-        Self { counters: Box::new([0; COUNTERS]), hash, rng }
+        Self { counters: Box::new([0; COUNTERS]), counters6: Box::new([0; COUNTERS]), hash, rng }
     }
 
     /// For a packet that cannot be fragmented: any value.
@@ -42,6 +43,20 @@ impl Identifications {
         *counter = counter.wrapping_add(count as u16);
         value
     }
+
+    /// For the fragments of an IPv6 packet.
+    #[expect(clippy::cast_possible_truncation, reason = "parts of a hash")]
+    pub(crate) fn next6(&mut self, source: Ipv6Addr, destination: Ipv6Addr) -> u32 {
+        let [s, d] = [source, destination].map(Ipv6Addr::to_bits);
+        let mut octets = [0; 32];
+        octets[..16].copy_from_slice(&s.to_be_bytes());
+        octets[16..].copy_from_slice(&d.to_be_bytes());
+        let hash = self.hash.hash(&octets);
+        let Some(counter) = self.counters6.get_mut((hash >> 32) as usize % COUNTERS) else { return 0 };
+        let value = counter.wrapping_add(hash as u32);
+        *counter = counter.wrapping_add(1);
+        value
+    }
 }
 
 #[cfg(test)]
@@ -57,6 +72,17 @@ mod tests {
         assert_eq!(identifications.next(one, other, 17, 1), first.wrapping_add(3));
         let seen: HashSet<u16> = (0..=u16::MAX).map(|_| identifications.next(one, other, 17, 1)).collect();
         assert_eq!(seen.len(), 65_536);
+    }
+
+    #[test]
+    fn fragments_of_ipv6_packets_count_on_from_where_nobody_can_guess() {
+        // RFC 7739 §5.3.
+        let mut identifications = Identifications::new([1; 32]);
+        let (one, other) = (Ipv6Addr::from_bits(1), Ipv6Addr::from_bits(2));
+        let first = identifications.next6(one, other);
+        assert_eq!(identifications.next6(one, other), first.wrapping_add(1));
+        assert_ne!(identifications.next6(other, one).wrapping_sub(first), 2);
+        assert_ne!(Identifications::new([2; 32]).next6(one, other), first);
     }
 
     #[test]

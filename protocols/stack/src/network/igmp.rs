@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::checksum::checksum;
+use super::group::{Message, Received, Version};
 
 /// Octets of a message, and in front of the records of a version 3 report.
 pub(crate) const HEADER_LENGTH: usize = 8;
@@ -28,32 +29,6 @@ mod kind {
     pub(super) const REPORT_V3: u8 = 0x22;
 }
 
-/// The version that a router speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Version {
-    V1,
-    V2,
-    V3,
-}
-
-/// A message that we understand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Received {
-    /// A router asks who is in a group, or in any.
-    Query {
-        /// The router's version.
-        version: Version,
-        /// The group; `None` for all.
-        group: Option<Ipv4Addr>,
-        /// The time within which answers are spread.
-        maximum_response_time: Duration,
-    },
-    /// Another host is in this group (version 1 or 2).
-    Report(Ipv4Addr),
-    /// Something else.
-    Other,
-}
-
 /// Why octets are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Malformed {
@@ -64,7 +39,7 @@ pub(crate) enum Malformed {
 }
 
 /// Reads a message and verifies it.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Received, Malformed> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Received<Ipv4Addr>, Malformed> {
     let &[kind, code, _, _, g0, g1, g2, g3] = bytes.first_chunk::<HEADER_LENGTH>().ok_or(Malformed::TooShort)?;
     if checksum(bytes) != 0 {
         return Err(Malformed::Checksum);
@@ -94,29 +69,7 @@ fn tenths(code: u8) -> u64 {
     if code < 128 { code } else { (code & 0x0f | 0x10) << ((code >> 4 & 0x07) + 3) }
 }
 
-/// What a version 3 report says of a group; there are no source filters here (RFC 3376 §4.2.12).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Record {
-    /// We are in it: the answer to a query.
-    IsExclude = 2,
-    /// We have left it.
-    ToInclude = 3,
-    /// We have joined it.
-    ToExclude = 4,
-}
-
-/// A message to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Message {
-    /// To version 1 and 2 routers: we are in the group.
-    Report(Version, Ipv4Addr),
-    /// To version 2 routers: we have left the group.
-    Leave(Ipv4Addr),
-    /// To version 3 routers.
-    Records(Vec<(Record, Ipv4Addr)>),
-}
-
-impl Message {
+impl Message<Ipv4Addr> {
     /// Where it goes.
     pub(crate) fn destination(&self) -> Ipv4Addr {
         match self {
@@ -152,6 +105,7 @@ impl Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::group::Record;
     use proptest::prelude::*;
 
     pub(super) fn message(bytes: &[u8]) -> Vec<u8> {

@@ -30,6 +30,7 @@ impl Network {
         let (header, payload) = self.link.receive(frame.bytes, &mut self.interface.counters.link)?;
         match header.ether_type {
             EtherType::IPV4 => self.receive_ipv4(now, frame, &header, payload),
+            EtherType::IPV6 => self.receive_ipv6(now, frame, &header, payload),
             EtherType::ARP => {
                 self.receive_arp(now, payload);
                 None

@@ -6,6 +6,7 @@
 use std::net::Ipv4Addr;
 
 use super::checksum::{Sum, checksum};
+use super::fragment::Piece;
 
 /// Octets of a header without options.
 pub(crate) const HEADER_LENGTH: usize = 20;
@@ -121,6 +122,24 @@ impl Header {
     /// Whether the packet is a piece of a datagram.
     pub(crate) fn is_fragment(&self) -> bool {
         self.more_fragments || self.fragment_offset != 0
+    }
+
+    /// The header of a fragment. Options are in the first one's only: those that we send are not of the kind that is
+    /// copied.
+    pub(crate) fn of_fragment(&self, piece: &Piece<'_>) -> Self {
+        let header_length = if piece.offset == 0 { self.header_length } else { HEADER_LENGTH };
+        Self {
+            header_length,
+            total_length: header_length + piece.length,
+            more_fragments: piece.more,
+            fragment_offset: piece.offset,
+            ..*self
+        }
+    }
+
+    /// The room for data in the first fragment and in the others.
+    pub(crate) fn fragment_room(&self, mtu: usize) -> (usize, usize) {
+        (mtu.saturating_sub(self.header_length), mtu.saturating_sub(HEADER_LENGTH))
     }
 
     /// The octets in front of the options, with a checksum that covers those. Lengths beyond their fields are the

@@ -1,4 +1,5 @@
-//! The network layer: IPv4 with ICMP and IGMP, and ARP at its edge to the link.
+//! The network layer: IPv4 with ICMP and IGMP, IPv6 with ICMPv6 and MLD, and at its edge to the link ARP and
+//! neighbour discovery.
 //!
 //! Responsible for everything between a frame and a transport's packet: [`input`] is the way up, [`output`] the way
 //! down. What it says by itself (ARP, ICMP) waits in a bounded queue until [`Network::flush`]. Not for transports, and
@@ -6,18 +7,26 @@
 
 pub(crate) mod address;
 pub(crate) mod arp;
+pub(crate) mod assignment;
 pub(crate) mod checksum;
 pub(crate) mod configuration;
 pub(crate) mod conflict;
 pub(crate) mod egress;
+pub(crate) mod extension;
 pub(crate) mod fragment;
 pub(crate) mod group;
 pub(crate) mod icmp;
+pub(crate) mod icmpv6;
 pub(crate) mod identification;
 pub(crate) mod igmp;
 pub(crate) mod input;
+pub(crate) mod input6;
 pub(crate) mod ipv4;
+pub(crate) mod ipv6;
+pub(crate) mod mld;
 pub(crate) mod multicast;
+pub(crate) mod multicast6;
+pub(crate) mod ndp;
 pub(crate) mod neighbor;
 pub(crate) mod options;
 pub(crate) mod output;
@@ -25,20 +34,25 @@ pub(crate) mod path_mtu;
 pub(crate) mod rate_limit;
 pub(crate) mod reassembly;
 pub(crate) mod reply;
+pub(crate) mod reply6;
 pub(crate) mod resolution;
 pub(crate) mod route;
+pub(crate) mod selection;
+pub(crate) mod solicitation;
 #[cfg(test)]
 pub(crate) mod wire;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use foldhash::fast::FixedState;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::counters::Counters;
 use crate::link::{Link, ethernet};
 use crate::{DeviceFull, FrameSink, HardwareAddress, Instant};
-use address::{ALL_HOSTS, Addresses};
+use address::{ALL_HOSTS, ALL_NODES, Addresses};
+use assignment::Assignments;
 use configuration::{Configuration, OffloadCapabilities};
 use conflict::Claims;
 use egress::Egress;
@@ -49,7 +63,7 @@ use output::{Counted, Interface, Output};
 use path_mtu::PathMtus;
 use rate_limit::Limiter;
 use reassembly::Reassembly;
-use route::{RouteRow, Table, multicast_hardware_address};
+use route::{RouteRow, Table, hardware_address_of_group};
 
 pub(crate) use input::Upward;
 
@@ -63,9 +77,11 @@ pub(crate) mod protocol {
     pub(crate) const TCP: u8 = 6;
     /// The User Datagram Protocol.
     pub(crate) const UDP: u8 = 17;
+    /// The Internet Control Message Protocol for IPv6.
+    pub(crate) const ICMPV6: u8 = 58;
 }
 
-/// The most groups: a report of all of them fits the packets of any link in use.
+/// The most groups of a family that are joined from outside.
 const MAXIMUM_GROUPS: usize = 64;
 
 /// The smallest MTU of IPv4 (RFC 791 §3.2).
@@ -80,7 +96,9 @@ pub(crate) struct Network {
     reassembly: Reassembly,
     limiter: Limiter,
     claims: Claims,
-    groups: Groups,
+    assignments: Assignments,
+    groups: Groups<Ipv4Addr>,
+    groups6: Groups<Ipv6Addr>,
     /// Kept for the routes, which change with the addresses in use.
     configuration: Configuration,
 }
@@ -98,33 +116,45 @@ impl Network {
         let neighbors = Cache::new(configuration.neighbors, part());
         let identifications = Identifications::new(part());
         let claims = Claims::new(configuration, now, part());
-        let addresses = Addresses::new(&claims.in_use());
-        let groups = Groups::new(configuration.groups.min(MAXIMUM_GROUPS), part());
-        let hash_seeds = [(); 3].map(|()| rng.next_u64());
+        let assignments = Assignments::new(configuration, now, part());
+        let addresses = Addresses::new(&[claims.in_use(), assignments.in_use()].concat());
+        let capacity = configuration.groups.min(MAXIMUM_GROUPS);
+        let groups = Groups::new(capacity, part());
+        let groups6 = Groups::new(capacity + assignments.addresses().count(), part());
+        let hash_seeds = [(); 4].map(|()| rng.next_u64());
         let routes = Table::new(configuration, &addresses);
         let mut link = Link::new(configuration.hardware_address);
-        link.listen(multicast_hardware_address(ALL_HOSTS));
+        for group in [IpAddr::V4(ALL_HOSTS), IpAddr::V6(ALL_NODES)] {
+            link.listen(hardware_address_of_group(group));
+        }
+        let mtu = configuration.mtu.clamp(MINIMUM_MTU, ethernet::MAXIMUM_MTU);
         let mut network = Self {
             link,
             interface: Interface {
                 hardware_address: configuration.hardware_address,
-                mtu: configuration.mtu.clamp(MINIMUM_MTU, ethernet::MAXIMUM_MTU),
+                mtu,
+                mtu6: mtu,
                 offload: configuration.offload,
                 addresses,
                 routes,
                 neighbors,
                 path_mtus: PathMtus::new(configuration.path_mtu, hash_seeds[0]),
                 identifications,
+                flow_labels: FixedState::with_seed(hash_seeds[3]),
                 counters: Counters::default(),
             },
             egress: Egress::new(configuration.egress),
             reassembly: Reassembly::new(configuration.reassembly, hash_seeds[1]),
             limiter: Limiter::new(now, &configuration.icmp, hash_seeds[2]),
             claims,
+            assignments,
             groups,
+            groups6,
             configuration: configuration.clone(),
         };
+        network.join_solicited_nodes(now);
         network.expire_claims(now);
+        network.expire_assignments(now);
         network
     }
 
@@ -156,7 +186,9 @@ impl Network {
             self.interface.neighbors.next_deadline(),
             self.reassembly.next_deadline(),
             self.claims.next_deadline(),
+            self.assignments.next_deadline(),
             self.groups.next_deadline(),
+            self.groups6.next_deadline(),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -166,17 +198,19 @@ impl Network {
         self.interface.neighbors.expire(now, &mut self.interface.counters.arp);
         self.expire_fragments(now);
         self.expire_claims(now);
+        self.expire_assignments(now);
         self.expire_groups(now);
     }
 
-    /// The source address for packets to `destination` (RFC 1122 §3.3.4.3).
+    /// The source address for packets to `destination` (RFC 1122 §3.3.4.3, RFC 6724 §5).
     pub(crate) fn source_for(&self, destination: IpAddr) -> Option<IpAddr> {
         self.interface.routes.source_for(&self.interface.addresses, destination)
     }
 
     /// The largest packet, IP header included, that goes to `destination` in one piece, in octets.
     pub(crate) fn path_mtu(&self, now: Instant, destination: IpAddr) -> usize {
-        let Interface { path_mtus, mtu, .. } = &self.interface;
+        let Interface { path_mtus, mtu, mtu6, .. } = &self.interface;
+        let mtu = if destination.is_ipv4() { mtu } else { mtu6 };
         path_mtus.get(now, destination).map_or(*mtu, |path| path.mtu.min(*mtu))
     }
 
@@ -209,6 +243,12 @@ impl Network {
         if self.interface.path_mtus.lower(now, destination, mtu, self.interface.mtu) {
             self.interface.counters.icmp.path_mtu_lowered += 1;
         }
+    }
+
+    /// The addresses in use are others now.
+    pub(super) fn addresses_changed(&mut self) {
+        self.interface.addresses = Addresses::new(&[self.claims.in_use(), self.assignments.in_use()].concat());
+        self.interface.routes = Table::new(&self.configuration, &self.interface.addresses);
     }
 
     /// Changes what is left to the device from now on. What waits already keeps its form.

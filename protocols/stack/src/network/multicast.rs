@@ -1,17 +1,17 @@
-//! Joining groups, and what IGMP messages bring about (RFC 3376).
+//! Joining groups of either family, and what IGMP messages bring about (RFC 3376).
 //!
 //! Responsible for putting membership into effect: the link's filter, the messages to routers. Not for membership
 //! itself: see [`group`](super::group).
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::address::ALL_HOSTS;
-use super::group::{GroupRow, JoinError};
-use super::igmp::{self, Malformed, Message, Received};
-use super::route::multicast_hardware_address;
+use super::address::{ALL_HOSTS, ALL_NODES};
+use super::group::{GroupRow, JoinError, Message, Received};
+use super::igmp::{self, Malformed};
+use super::route::hardware_address_of_group;
 use super::{Network, protocol};
-use crate::Instant;
 use crate::packet::{OutgoingPacket, ReceivedPacket};
+use crate::{HardwareAddress, Instant};
 
 /// Messages stay on the link (RFC 3376 §4), and go before others (Internetwork Control).
 const HOP_LIMIT: u8 = 1;
@@ -22,26 +22,33 @@ impl Network {
     ///
     /// # Errors
     /// See [`JoinError`].
-    pub(crate) fn join(&mut self, now: Instant, group: Ipv4Addr) -> Result<(), JoinError> {
-        self.groups.join(now, group)?;
-        self.link.listen(multicast_hardware_address(group));
+    pub(crate) fn join(&mut self, now: Instant, group: IpAddr) -> Result<(), JoinError> {
+        match group {
+            IpAddr::V4(group) => self.groups.join(now, group)?,
+            IpAddr::V6(group) => self.groups6.join(now, group)?,
+        }
+        self.link.listen(hardware_address_of_group(group));
         self.expire_groups(now);
         Ok(())
     }
 
     /// Leaves a group. False when it was not joined.
-    pub(crate) fn leave(&mut self, now: Instant, group: Ipv4Addr) -> bool {
-        let left = self.groups.leave(now, group);
+    pub(crate) fn leave(&mut self, now: Instant, group: IpAddr) -> bool {
+        let left = match group {
+            IpAddr::V4(group) => self.groups.leave(now, group),
+            IpAddr::V6(group) => self.groups6.leave(now, group),
+        };
         // Several groups share a hardware address.
-        let addresses = self.groups.rows().map(|row| row.group).chain([ALL_HOSTS]);
-        self.link.listen_only_to(addresses.map(multicast_hardware_address));
+        let addresses = self.groups().map(|row| row.group).chain([ALL_HOSTS.into(), ALL_NODES.into()]);
+        let addresses: Vec<HardwareAddress> = addresses.map(hardware_address_of_group).collect();
+        self.link.listen_only_to(addresses.into_iter());
         self.expire_groups(now);
         left
     }
 
     /// The groups that have been joined.
     pub(crate) fn groups(&self) -> impl Iterator<Item = GroupRow> {
-        self.groups.rows()
+        self.groups.rows().chain(self.groups6.rows())
     }
 
     pub(super) fn receive_igmp(&mut self, now: Instant, packet: &ReceivedPacket<'_>) {
@@ -77,9 +84,12 @@ impl Network {
         for message in self.groups.expire(now) {
             self.send_igmp(now, &message);
         }
+        for message in self.groups6.expire(now) {
+            self.send_mld(now, &message);
+        }
     }
 
-    fn send_igmp(&mut self, now: Instant, message: &Message) {
+    fn send_igmp(&mut self, now: Instant, message: &Message<Ipv4Addr>) {
         let destination = IpAddr::V4(message.destination());
         let (mut header, records) = message.emit();
         let sent = self.source_for(destination).is_some_and(|source| {

@@ -1,7 +1,7 @@
 //! The neighbours on the link: who has which hardware address (RFC 826), kept fresh as RFC 4861 §7.3 does it.
 //!
 //! Responsible for the state of each neighbour, for the packets that wait for one, and for when a request is due. Not
-//! for the form of requests: ARP today, neighbour discovery for IPv6.
+//! for the form of requests, which is ARP's or neighbour discovery's.
 //!
 //! A neighbour enters the cache for two reasons only: we have a packet for it, or it has asked for one of our
 //! addresses. When the cache is full, the least useful neighbour leaves it (see [`Rank`]), so that nobody can push out
@@ -18,6 +18,7 @@ use smallvec::SmallVec;
 
 use super::configuration::NeighborLimits;
 use super::egress::Frame;
+use super::ndp::Advertisement;
 use crate::counters::ArpCounters;
 use crate::{HardwareAddress, Instant};
 
@@ -59,7 +60,8 @@ pub(crate) type Waiting = SmallVec<[Frame; 1]>;
 pub(crate) struct Request {
     /// Who is asked for.
     pub(crate) address: IpAddr,
-    /// Where the request goes: to everybody, or to where the neighbour was.
+    /// Where the request goes: to everybody (over IPv6, to the group of those who may be meant), or to where the
+    /// neighbour was.
     pub(crate) to: HardwareAddress,
 }
 
@@ -226,6 +228,38 @@ impl Cache {
             self.timers.insert((neighbor.deadline, address));
         }
         waiting
+    }
+
+    /// Takes in what a station advertises of itself (RFC 4861 §7.2.5); gives back the packets that waited for it and where
+    /// they go.
+    pub(crate) fn advertised(
+        &mut self,
+        now: Instant,
+        advertisement: &Advertisement,
+        counters: &mut ArpCounters,
+    ) -> Option<(HardwareAddress, VecDeque<Waiting>)> {
+        let address = IpAddr::V6(advertisement.target);
+        let known = self.neighbors.get(&address)?;
+        let hardware_address = match (known.state, advertisement.hardware_address) {
+            (NeighborState::Incomplete, None) => return None,
+            (_, told) => told.unwrap_or(known.hardware_address),
+        };
+        let changed = known.state != NeighborState::Incomplete && hardware_address != known.hardware_address;
+        if changed && !advertisement.overrides {
+            // Somebody else claims to be it. What is known stays, but is no longer taken for certain.
+            if known.state_at(now) == NeighborState::Reachable
+                && let Some(neighbor) = self.neighbors.get_mut(&address)
+            {
+                neighbor.enter(NeighborState::Stale, now);
+            }
+            return None;
+        }
+        let claim = if advertisement.solicited { Claim::Reply } else { Claim::Overheard };
+        let waiting = self.learn(now, address, hardware_address, claim, counters);
+        if advertisement.solicited {
+            self.confirm(now, address);
+        }
+        Some((hardware_address, waiting))
     }
 
     /// A transport above knows that packets arrive: an acknowledgement of new data came (RFC 4861 §7.3.1).

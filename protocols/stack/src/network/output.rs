@@ -4,7 +4,11 @@
 //! it, fragments, and the Ethernet header. Headers and data go to the device as they are, in slices; only what must
 //! wait is copied.
 
+mod version6;
+
 use std::net::{IpAddr, Ipv4Addr};
+
+use foldhash::fast::FixedState;
 
 use super::checksum::Sum;
 use super::configuration::OffloadCapabilities;
@@ -13,7 +17,7 @@ use super::identification::Identifications;
 use super::neighbor::{Cache, Waiting};
 use super::path_mtu::PathMtus;
 use super::route::{NextHop, Table};
-use super::{Network, address::Addresses, fragment, ipv4, protocol};
+use super::{Network, address::Addresses, fragment, ipv4, ipv6, protocol};
 use crate::counters::Counters;
 use crate::link::ethernet::{self, EtherType};
 use crate::packet::{OutgoingPacket, PacketSink, SendFailure};
@@ -24,21 +28,27 @@ use crate::{
 /// Octets of the longest transport header: TCP's, with all options.
 const MAXIMUM_TRANSPORT_HEADER: usize = 60;
 
+/// Octets of the longest IP header: IPv4's with all options. IPv6's with the extension headers that we send is shorter.
+const MAXIMUM_NETWORK_HEADER: usize = ipv4::HEADER_LENGTH + ipv4::MAXIMUM_OPTIONS;
+
 /// Octets of all headers at most.
-const MAXIMUM_HEADERS: usize =
-    ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH + ipv4::MAXIMUM_OPTIONS + MAXIMUM_TRANSPORT_HEADER;
+const MAXIMUM_HEADERS: usize = ethernet::HEADER_LENGTH + MAXIMUM_NETWORK_HEADER + MAXIMUM_TRANSPORT_HEADER;
 
 /// Everything that a packet needs on its way out.
 #[derive(Debug)]
 pub(crate) struct Interface {
     pub(crate) hardware_address: HardwareAddress,
     pub(crate) mtu: usize,
+    /// The MTU for IPv6, which a router may lower (RFC 4861 §6.3.4).
+    pub(crate) mtu6: usize,
     pub(crate) offload: OffloadCapabilities,
     pub(crate) addresses: Addresses,
     pub(crate) routes: Table,
     pub(crate) neighbors: Cache,
     pub(crate) path_mtus: PathMtus,
     pub(crate) identifications: Identifications,
+    /// Makes flow labels (RFC 6437).
+    pub(crate) flow_labels: FixedState,
     pub(crate) counters: Counters,
 }
 
@@ -51,6 +61,17 @@ enum Shape {
     Segmented(Segmentation, u16),
     /// Cut by us into IP packets of this size.
     Fragmented(usize),
+}
+
+/// What a path has room for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Octets of the IP header with all that belongs to it.
+    header: usize,
+    /// The largest packet that goes in one piece.
+    mtu: usize,
+    /// The largest packet at all.
+    largest: usize,
 }
 
 /// A packet's headers, put together: Ethernet, IP and transport.
@@ -78,7 +99,8 @@ impl Headers {
 }
 
 impl Interface {
-    /// Sends a packet to `device`, or keeps it until its neighbour is known. `options` are those of the IP header.
+    /// Sends a packet to `device`, or keeps it until its neighbour is known. `options` are those of the IPv4 header, or
+    /// the hop-by-hop header of IPv6.
     ///
     /// When the device takes only the first fragments, the rest goes to `spill`. When it takes nothing, nothing has
     /// changed.
@@ -90,17 +112,27 @@ impl Interface {
         device: &mut D,
         spill: Option<&mut Egress>,
     ) -> Result<(), SendFailure> {
+        if packet.destination.is_ipv6() {
+            return self.transmit_ipv6(now, packet, options, device, spill);
+        }
         let hop = self.routes.next_hop(&self.addresses, packet.destination);
         let (Some(hop), IpAddr::V4(source), IpAddr::V4(destination)) = (hop, packet.source, packet.destination) else {
             self.counters.ip.no_route += 1;
             return Err(SendFailure::NoRoute);
         };
         let data = packet.payload.iter().map(|slice| slice.len()).sum();
-        let (shape, dont_fragment) =
-            self.shape(now, packet, options, data).inspect_err(|_| self.counters.ip.too_large += 1)?;
+        let path = self.path_mtus.get(now, packet.destination);
+        let room = Room {
+            header: ipv4::HEADER_LENGTH + options.len(),
+            mtu: path.map_or(self.mtu, |path| path.mtu.min(self.mtu)),
+            largest: ipv4::MAXIMUM_LENGTH,
+        };
+        let may_fragment = !packet.dont_fragment || path.is_some_and(|path| path.below_minimum);
+        let shape = self.shape(packet, data, room, may_fragment).inspect_err(|_| self.counters.ip.too_large += 1)?;
+        let dont_fragment = !may_fragment;
         let header = ipv4::Header {
-            header_length: ipv4::HEADER_LENGTH + options.len(),
-            total_length: ipv4::HEADER_LENGTH + options.len() + packet.header.len() + data,
+            header_length: room.header,
+            total_length: room.header + packet.header.len() + data,
             traffic_class: packet.traffic_class,
             identification: self.identification(packet, shape, data, dont_fragment, (source, destination)),
             dont_fragment,
@@ -131,41 +163,39 @@ impl Interface {
         Ok(())
     }
 
-    /// In which shape a packet fits the path, and whether it goes with the DF bit.
+    /// In which shape a packet fits the path.
     fn shape(
         &self,
-        now: Instant,
         packet: &OutgoingPacket<'_>,
-        options: &[u8],
         data: usize,
-    ) -> Result<(Shape, bool), SendFailure> {
-        let path = self.path_mtus.get(now, packet.destination);
-        let mtu = path.map_or(self.mtu, |path| path.mtu.min(self.mtu));
-        let dont_fragment = packet.dont_fragment && !path.is_some_and(|path| path.below_minimum);
-        let headers = ipv4::HEADER_LENGTH + options.len() + packet.header.len();
+        room: Room,
+        may_fragment: bool,
+    ) -> Result<Shape, SendFailure> {
+        let headers = room.header + packet.header.len();
         let length = headers + data;
-        if length > ipv4::MAXIMUM_LENGTH
+        if length > room.largest
             || packet.header.len() > MAXIMUM_TRANSPORT_HEADER
-            || options.len() > ipv4::MAXIMUM_OPTIONS
+            || room.header > MAXIMUM_NETWORK_HEADER
         {
             return Err(SendFailure::TooLarge);
         }
         if let Some(size) = packet.segment_size.filter(|&size| data > usize::from(size)) {
             let kind = match packet.protocol {
-                protocol::TCP => Segmentation::Tcp4,
+                protocol::TCP if packet.destination.is_ipv4() => Segmentation::Tcp4,
+                protocol::TCP => Segmentation::Tcp6,
                 protocol::UDP => Segmentation::Udp,
                 _ => return Err(SendFailure::TooLarge),
             };
             let limit = self.offload.segmentation.filter(|_| self.offload.checksum && size > 0).unwrap_or(0);
-            let fits = length <= limit && headers + usize::from(size) <= mtu;
-            return if fits { Ok((Shape::Segmented(kind, size), dont_fragment)) } else { Err(SendFailure::TooLarge) };
+            let fits = length <= limit && headers + usize::from(size) <= room.mtu;
+            return if fits { Ok(Shape::Segmented(kind, size)) } else { Err(SendFailure::TooLarge) };
         }
-        if length <= mtu {
-            Ok((Shape::Whole, dont_fragment))
-        } else if dont_fragment {
-            Err(SendFailure::TooLarge)
+        if length <= room.mtu {
+            Ok(Shape::Whole)
+        } else if may_fragment {
+            Ok(Shape::Fragmented(room.mtu))
         } else {
-            Ok((Shape::Fragmented(mtu), false))
+            Err(SendFailure::TooLarge)
         }
     }
 
@@ -191,7 +221,6 @@ impl Interface {
 
     /// All headers with the transport checksum, complete or as the device wants it. The frame's destination is left
     /// open.
-    #[expect(clippy::cast_possible_truncation, reason = "headers are far shorter than 65,535 octets")]
     fn headers(
         &self,
         packet: &OutgoingPacket<'_>,
@@ -199,28 +228,40 @@ impl Interface {
         options: &[u8],
         shape: Shape,
     ) -> (Headers, Offload) {
-        let link = ethernet::Header {
-            destination: HardwareAddress::default(),
-            source: self.hardware_address,
-            ether_type: EtherType::IPV4,
-        };
-        let transport = ethernet::HEADER_LENGTH + header.header_length;
-        let mut headers = Headers { octets: [0; MAXIMUM_HEADERS], transport, length: transport + packet.header.len() };
-        headers.write(0, &link.emit());
+        let mut headers = self.new_headers(EtherType::IPV4, header.header_length, packet.header);
         headers.write(ethernet::HEADER_LENGTH, &header.emit(options));
         headers.write(ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH, options);
-        headers.write(transport, packet.header);
+        let offload = self.complete_transport(packet, &mut headers, shape);
+        (headers, offload)
+    }
 
+    /// Headers with those of the link and of the transport, and room for that of the network between them.
+    fn new_headers(&self, ether_type: EtherType, network_header: usize, transport_header: &[u8]) -> Headers {
+        let link =
+            ethernet::Header { destination: HardwareAddress::default(), source: self.hardware_address, ether_type };
+        let transport = ethernet::HEADER_LENGTH + network_header;
+        let length = transport + transport_header.len();
+        let mut headers = Headers { octets: [0; MAXIMUM_HEADERS], transport, length };
+        headers.write(0, &link.emit());
+        headers.write(transport, transport_header);
+        headers
+    }
+
+    /// Completes the transport checksum, or prepares what the device completes.
+    #[expect(clippy::cast_possible_truncation, reason = "headers are far shorter than 65,535 octets")]
+    fn complete_transport(&self, packet: &OutgoingPacket<'_>, headers: &mut Headers, shape: Shape) -> Offload {
         let has_pseudo_header = !matches!(packet.protocol, protocol::ICMP | protocol::IGMP);
         let mut sum = if has_pseudo_header {
-            let length = header.total_length - header.header_length;
+            let length = packet.header.len() + packet.payload.iter().map(|slice| slice.len()).sum::<usize>();
             Sum::pseudo_header(packet.source, packet.destination, packet.protocol, length)
         } else {
             Sum::new()
         };
         let mut offload = Offload::default();
-        let checksum = if self.offload.checksum && has_pseudo_header && !matches!(shape, Shape::Fragmented(_)) {
-            offload.checksum = Some(ChecksumOffload { start: transport as u16, offset: packet.checksum_offset as u16 });
+        let left_to_device = self.offload.checksum && matches!(packet.protocol, protocol::TCP | protocol::UDP);
+        let checksum = if left_to_device && !matches!(shape, Shape::Fragmented(_)) {
+            let start = headers.transport as u16;
+            offload.checksum = Some(ChecksumOffload { start, offset: packet.checksum_offset as u16 });
             sum.folded()
         } else {
             sum.add(packet.header);
@@ -233,12 +274,12 @@ impl Interface {
                 checksum => checksum,
             }
         };
-        headers.write(transport + packet.checksum_offset, &checksum.to_be_bytes());
+        headers.write(headers.transport + packet.checksum_offset, &checksum.to_be_bytes());
         if let Shape::Segmented(kind, segment_size) = shape {
             /// Where TCP has its flags, and the one that says that the congestion window was reduced.
             const FLAGS: usize = 13;
             const CWR: u8 = 0x80;
-            let flags = if kind == Segmentation::Tcp4 { packet.header.get(FLAGS).copied() } else { None };
+            let flags = if kind == Segmentation::Udp { None } else { packet.header.get(FLAGS).copied() };
             offload.segmentation = Some(SegmentationOffload {
                 kind,
                 segment_size,
@@ -246,7 +287,7 @@ impl Interface {
                 congestion_window_reduced: flags.is_some_and(|flags| flags & CWR != 0),
             });
         }
-        (headers, offload)
+        offload
     }
 
     /// Gives a packet to the device, in one piece or in fragments.
@@ -265,7 +306,10 @@ impl Interface {
             return device.send(headers.all(), payload, offload);
         };
         let mut started = false;
-        for (part, slices) in fragment::cut(header, mtu, headers.transport(), payload) {
+        let data = header.total_length - header.header_length;
+        for piece in fragment::cut(data, header.fragment_room(mtu), headers.transport(), payload) {
+            let part = header.of_fragment(&piece);
+            let slices = piece.slices;
             // The first fragment has the options, in their place already.
             let mut octets = headers.octets;
             let end = ethernet::HEADER_LENGTH + part.header_length;
@@ -345,7 +389,8 @@ impl<D: FrameSink> PacketSink for Output<'_, D> {
     fn segmentation_limit(&self) -> Option<usize> {
         let OffloadCapabilities { checksum, segmentation } = self.network.interface.offload;
         let limit = segmentation.filter(|_| checksum)?.min(ipv4::MAXIMUM_LENGTH);
-        limit.checked_sub(ipv4::HEADER_LENGTH + MAXIMUM_TRANSPORT_HEADER)
+        // For both families alike: IPv6's header is the longer one.
+        limit.checked_sub(ipv6::HEADER_LENGTH + MAXIMUM_TRANSPORT_HEADER)
     }
 }
 

@@ -1,11 +1,11 @@
-//! Putting fragments together (RFC 791 §3.2, RFC 1122 §3.3.2).
+//! Putting fragments of both families together (RFC 791 §3.2, RFC 1122 §3.3.2, RFC 8200 §4.5).
 //!
 //! Responsible for datagrams that are incomplete: their fragments, the time they have, and the memory they may take.
 //!
 //! - A fragment that overlaps another makes the whole datagram void, what is still to come included (RFC 5722 §4, and
 //!   for IPv4 the way of today): nobody can tell which of two contents is the right one. A fragment that comes twice
 //!   is ignored.
-//! - Memory is bounded in all and per source. When all is used, the oldest datagram gives way.
+//! - Memory is bounded in all and per source. When all is used, the datagram with the least time left gives way.
 //! - A fragment takes memory of its own size only, wherever in the datagram it belongs.
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,14 +15,17 @@ use bytes::{Bytes, BytesMut};
 use foldhash::fast::FixedState;
 
 use super::configuration::ReassemblyLimits;
+use super::extension::FRAGMENT_HEADER_LENGTH;
 use super::ipv4::MAXIMUM_LENGTH;
+use super::ipv6;
 use crate::Instant;
 use crate::counters::ReassemblyCounters;
 
 /// What each fragment and each datagram takes beside its octets, roughly.
 const OVERHEAD: usize = 128;
 
-/// What the fragments of a datagram have in common (RFC 791 §2.3).
+/// What the fragments of a datagram have in common (RFC 791 §2.3). IPv6 has no protocol among it: that of the first
+/// fragment counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Key {
     pub(crate) source: IpAddr,
@@ -42,7 +45,7 @@ pub(crate) struct Fragment<'f> {
     pub(crate) traffic_class: u8,
     /// Whether it was sent to more than one host.
     pub(crate) group: bool,
-    /// Its IP header, with options.
+    /// Its IP header, with options or extension headers, up to the fragment header's end.
     pub(crate) header: &'f [u8],
     pub(crate) data: &'f [u8],
 }
@@ -96,8 +99,8 @@ struct Partial {
 #[derive(Debug)]
 pub(crate) struct Reassembly {
     partials: HashMap<Key, Partial, FixedState>,
-    /// The datagrams in order of arrival, which is that of their deadlines too.
-    order: BTreeMap<u64, Key>,
+    /// The datagrams in the order of their deadlines, then of their arrival.
+    order: BTreeMap<(Instant, u64), Key>,
     memory_of: HashMap<IpAddr, usize, FixedState>,
     memory: usize,
     next_serial: u64,
@@ -125,11 +128,19 @@ impl Reassembly {
     ) -> Option<Datagram> {
         counters.received += 1;
         let end = fragment.offset + fragment.data.len();
+        let (timeout, largest) = match fragment.key.source {
+            IpAddr::V4(_) => (self.limits.timeout, MAXIMUM_LENGTH),
+            // The payload length does not count the header, and of the whole the fragment header is gone.
+            IpAddr::V6(_) => {
+                let around = ipv6::HEADER_LENGTH + FRAGMENT_HEADER_LENGTH;
+                (self.limits.timeout_ipv6, ipv6::MAXIMUM_PAYLOAD + around)
+            }
+        };
         // RFC 791 §3.2: all fragments but the last are multiples of eight octets. None is empty, and none ends beyond
         // what the total length can say.
         if fragment.data.is_empty()
             || (fragment.more && !fragment.data.len().is_multiple_of(8))
-            || fragment.header.len() + end > MAXIMUM_LENGTH
+            || fragment.header.len() + end > largest
         {
             counters.bad_fragment += 1;
             return None;
@@ -145,7 +156,7 @@ impl Reassembly {
 
         let serial = self.next_serial;
         let partial = self.partials.entry(fragment.key).or_insert_with(|| Partial {
-            deadline: now + self.limits.timeout,
+            deadline: now + timeout,
             serial,
             pieces: Vec::new(),
             received: 0,
@@ -159,7 +170,7 @@ impl Reassembly {
         });
         if partial.serial == serial {
             self.next_serial += 1;
-            self.order.insert(serial, fragment.key);
+            self.order.insert((partial.deadline, serial), fragment.key);
         }
         if partial.void {
             counters.after_overlap += 1;
@@ -198,8 +209,7 @@ impl Reassembly {
 
     /// When the oldest datagram's time is up.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        let (_, key) = self.order.first_key_value()?;
-        self.partials.get(key).map(|partial| partial.deadline)
+        self.order.first_key_value().map(|(&(deadline, _), _)| deadline)
     }
 
     /// Gives up one datagram whose time is up. It is handed out when its first fragment had come, for the ICMP error;
@@ -239,7 +249,7 @@ impl Reassembly {
 
     fn remove(&mut self, key: &Key) -> Option<Partial> {
         let partial = self.partials.remove(key)?;
-        self.order.remove(&partial.serial);
+        self.order.remove(&(partial.deadline, partial.serial));
         self.account(key.source, partial.memory, 0);
         Some(partial)
     }

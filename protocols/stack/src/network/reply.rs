@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::icmp::{self, Message, kind};
 use super::options::{self, Options};
-use super::{Network, ipv4, protocol};
+use super::{Network, icmpv6, ipv4, protocol};
 use crate::Instant;
 use crate::packet::{OutgoingPacket, ReceivedPacket};
 
@@ -20,12 +20,12 @@ const ERROR_TRAFFIC_CLASS: u8 = 0xc0;
 /// A packet that an error is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Offender<'a> {
-    source: IpAddr,
-    destination: IpAddr,
-    group: bool,
-    protocol: u8,
-    header: &'a [u8],
-    payload: &'a [u8],
+    pub(super) source: IpAddr,
+    pub(super) destination: IpAddr,
+    pub(super) group: bool,
+    pub(super) protocol: u8,
+    pub(super) header: &'a [u8],
+    pub(super) payload: &'a [u8],
 }
 
 impl<'a> Offender<'a> {
@@ -54,13 +54,21 @@ impl<'a> Offender<'a> {
 impl Network {
     /// Nobody listens on the port that a packet was sent to.
     pub(crate) fn port_unreachable(&mut self, now: Instant, packet: &ReceivedPacket<'_>) {
-        self.send_error(now, &Offender::of(packet), icmp::Error::PortUnreachable);
+        match packet.source {
+            IpAddr::V4(_) => self.send_error(now, &Offender::of(packet), icmp::Error::PortUnreachable),
+            IpAddr::V6(_) => self.send_error6(now, &Offender::of(packet), icmpv6::Error::PortUnreachable),
+        }
     }
 
     /// Nobody here speaks a packet's protocol.
     pub(crate) fn protocol_unreachable(&mut self, now: Instant, packet: &ReceivedPacket<'_>) {
-        self.interface.counters.ip.unknown_protocol += 1;
-        self.send_error(now, &Offender::of(packet), icmp::Error::ProtocolUnreachable);
+        match packet.source {
+            IpAddr::V4(_) => {
+                self.interface.counters.ip.unknown_protocol += 1;
+                self.send_error(now, &Offender::of(packet), icmp::Error::ProtocolUnreachable);
+            }
+            IpAddr::V6(_) => self.unrecognized_next_header(now, packet),
+        }
     }
 
     /// Sends an error about a packet, if one may be sent.
@@ -129,7 +137,10 @@ impl Network {
                 header: &datagram.header,
                 payload: &datagram.payload,
             };
-            self.send_error(now, &offender, icmp::Error::ReassemblyTimeExceeded);
+            match offender.source {
+                IpAddr::V4(_) => self.send_error(now, &offender, icmp::Error::ReassemblyTimeExceeded),
+                IpAddr::V6(_) => self.send_error6(now, &offender, icmpv6::Error::ReassemblyTimeExceeded),
+            }
         }
     }
 

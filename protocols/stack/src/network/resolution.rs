@@ -3,15 +3,14 @@
 //! Responsible for answering requests, for telling the neighbour cache what was learnt, for sending the requests that
 //! it wants, and for what conflict detection wants sent.
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::Network;
-use super::address::Addresses;
 use super::arp::{self, Operation, Packet};
 use super::conflict::{Action, AddressEvent, Heard};
 use super::egress::Frame;
-use super::neighbor::Claim;
-use super::route::Table;
+use super::neighbor::{Claim, Waiting};
 use crate::{DeviceFull, FrameSink, HardwareAddress, Instant, Offload};
 
 impl Network {
@@ -19,11 +18,12 @@ impl Network {
     pub(crate) fn announce(&mut self, now: Instant) {
         self.claims.announce(now);
         self.expire_claims(now);
+        self.announce_ipv6();
     }
 
-    /// News of our addresses: conflicts, and with probes their coming into use.
+    /// News of our addresses: conflicts, and their coming into use when others were asked before.
     pub(crate) fn next_address_event(&mut self) -> Option<AddressEvent> {
-        self.claims.next_event()
+        self.claims.next_event().or_else(|| self.assignments.next_event())
     }
 
     /// Runs the timers of our claims to our addresses.
@@ -48,10 +48,7 @@ impl Network {
                     self.interface.counters.arp.announcements_sent += 1;
                 }
             }
-            Action::Changed => {
-                self.interface.addresses = Addresses::new(&self.claims.in_use());
-                self.interface.routes = Table::new(&self.configuration, &self.interface.addresses);
-            }
+            Action::Changed => self.addresses_changed(),
         }
     }
 
@@ -118,12 +115,17 @@ impl Network {
         let counters = &mut self.interface.counters;
         let station = packet.sender_hardware;
         let released = self.interface.neighbors.learn(now, sender, station, claim, &mut counters.arp);
+        self.release(released, station);
+    }
+
+    /// Packets that waited for a neighbour go to its hardware address.
+    pub(super) fn release(&mut self, released: VecDeque<Waiting>, station: HardwareAddress) {
         for mut frame in released.into_iter().flatten() {
             if let Some(destination) = frame.octets.first_chunk_mut() {
                 *destination = station.0;
             }
             if !self.egress.push(frame) {
-                counters.link.egress_overflow += 1;
+                self.interface.counters.link.egress_overflow += 1;
             }
         }
     }
@@ -131,10 +133,16 @@ impl Network {
     /// Sends the requests that the neighbour cache wants.
     pub(super) fn send_requests(&mut self, device: &mut impl FrameSink) -> Result<(), DeviceFull> {
         while let Some(request) = self.interface.neighbors.next_request() {
-            if let (IpAddr::V4(target), Some(IpAddr::V4(source))) = (request.address, self.source_for(request.address))
-            {
-                device.send(&self.request(source, target).frame(request.to), &[], Offload::default())?;
-                self.interface.counters.arp.requests_sent += 1;
+            match (request.address, self.source_for(request.address)) {
+                (IpAddr::V4(target), Some(IpAddr::V4(source))) => {
+                    device.send(&self.request(source, target).frame(request.to), &[], Offload::default())?;
+                    self.interface.counters.arp.requests_sent += 1;
+                }
+                (IpAddr::V6(target), Some(IpAddr::V6(source))) => {
+                    device.send(&self.solicitation(source, target, request.to), &[], Offload::default())?;
+                    self.interface.counters.ndp.solicitations_sent += 1;
+                }
+                _ => {}
             }
             self.interface.neighbors.request_sent();
         }

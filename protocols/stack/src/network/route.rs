@@ -1,4 +1,4 @@
-//! Which way a packet goes (RFC 1122 §3.3.1).
+//! Which way a packet goes (RFC 1122 §3.3.1, RFC 4861 §5.2).
 //!
 //! Responsible for the route with the longest prefix, for the next hop and for the source address that fits it. Not for
 //! the next hop's hardware address.
@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::address::{Addresses, same_network};
 use super::configuration::Configuration;
+use super::selection;
 use crate::HardwareAddress;
 
 /// A route as it is configured.
@@ -46,7 +47,7 @@ pub(crate) enum NextHop {
     Group(HardwareAddress),
 }
 
-/// The routes, the longest prefix first.
+/// The routes, IPv4's first, the longest prefix first.
 ///
 /// Looking one up goes through the list: a host has a handful of routes, all configured.
 #[derive(Debug)]
@@ -80,6 +81,10 @@ impl Table {
                 Some(gateway) => addresses.neighbor_of(gateway)?,
                 None => addresses.all().iter().find(same_family)?.0,
             };
+            let source = match destination {
+                IpAddr::V4(_) => source,
+                IpAddr::V6(destination) => selection::source_for(addresses, destination)?.into(),
+            };
             let destination = network(destination, prefix);
             (source.is_ipv4() == destination.is_ipv4()).then_some(RouteRow {
                 destination,
@@ -90,12 +95,12 @@ impl Table {
             })
         });
         let mut rows: Vec<RouteRow> = connected.chain(routed).collect();
-        // Stable: of equal routes the first configured one wins.
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.prefix), row.metric));
+        // Stable: of equal routes the first configured one wins. One family's packets do not go past the other's routes.
+        rows.sort_by_key(|row| (row.destination.is_ipv6(), std::cmp::Reverse(row.prefix), row.metric));
         Self { rows }
     }
 
-    /// All routes, the longest prefix first.
+    /// All routes, IPv4's first, the longest prefix first.
     pub(crate) fn rows(&self) -> &[RouteRow] {
         &self.rows
     }
@@ -112,16 +117,19 @@ impl Table {
 
     /// Where a packet's frame goes. `None` without a route, and for ourselves: nothing comes back from the wire.
     pub(crate) fn next_hop(&self, addresses: &Addresses, destination: IpAddr) -> Option<NextHop> {
+        if destination.is_multicast() {
+            return Some(NextHop::Group(hardware_address_of_group(destination)));
+        }
         if let IpAddr::V4(address) = destination {
-            if address.is_multicast() {
-                return Some(NextHop::Group(multicast_hardware_address(address)));
-            }
             if addresses.is_broadcast(address) {
                 return Some(NextHop::Group(HardwareAddress::BROADCAST));
             }
             if !super::address::is_unicast(address) {
                 return None;
             }
+        }
+        if matches!(destination, IpAddr::V6(address) if !super::address::is_unicast6(address)) {
+            return None;
         }
         if addresses.is_own(destination) {
             return None;
@@ -131,10 +139,14 @@ impl Table {
     }
 
     /// The source address for packets to `destination` (RFC 1122 §3.3.4.3). For a group it is that of the default
-    /// route, else our first one of that family.
+    /// route, else our first one of that family. For IPv6 see [`selection`](super::selection).
     pub(crate) fn source_for(&self, addresses: &Addresses, destination: IpAddr) -> Option<IpAddr> {
         if addresses.is_own(destination) {
             return Some(destination);
+        }
+        if let IpAddr::V6(address) = destination {
+            let reached = address.is_multicast() || self.lookup(destination).is_some();
+            return reached.then(|| selection::source_for(addresses, address)).flatten().map(IpAddr::V6);
         }
         if let Some(row) = self.lookup(destination) {
             return Some(row.source);
@@ -145,10 +157,19 @@ impl Table {
     }
 }
 
-/// The group's hardware address: 01-00-5E and the lower 23 bits (RFC 1112 §6.4).
-pub(crate) fn multicast_hardware_address(group: Ipv4Addr) -> HardwareAddress {
-    let [_, b, c, d] = group.octets();
-    HardwareAddress([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+/// The group's hardware address: 01-00-5E and the lower 23 bits (RFC 1112 §6.4), or 33-33 and the lower 32 (RFC 2464
+/// §7).
+pub(crate) fn hardware_address_of_group(group: IpAddr) -> HardwareAddress {
+    match group {
+        IpAddr::V4(group) => {
+            let [_, b, c, d] = group.octets();
+            HardwareAddress([0x01, 0x00, 0x5e, b & 0x7f, c, d])
+        }
+        IpAddr::V6(group) => {
+            let [.., a, b, c, d] = group.octets();
+            HardwareAddress([0x33, 0x33, a, b, c, d])
+        }
+    }
 }
 
 /// The address of a network: the bits behind the prefix are zero.

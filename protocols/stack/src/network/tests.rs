@@ -5,6 +5,7 @@ mod icmp;
 mod input;
 mod multicast;
 mod resolution;
+mod version6;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

@@ -7,16 +7,16 @@ fn at(milliseconds: u64) -> Instant {
     Instant::START + Duration::from_millis(milliseconds)
 }
 
-fn groups() -> Groups {
+fn groups() -> Groups<Ipv4Addr> {
     Groups::new(8, [1; 32])
 }
 
-fn query(version: Version, group: Option<Ipv4Addr>) -> Received {
+fn query(version: Version, group: Option<Ipv4Addr>) -> Received<Ipv4Addr> {
     Received::Query { version, group, maximum_response_time: Duration::from_secs(10) }
 }
 
 /// Runs all timers: what was sent when.
-fn run(groups: &mut Groups) -> Vec<(Instant, Message)> {
+fn run(groups: &mut Groups<Ipv4Addr>) -> Vec<(Instant, Message<Ipv4Addr>)> {
     let mut sent = Vec::new();
     while let Some(now) = groups.next_deadline() {
         sent.extend(groups.expire(now).into_iter().map(|message| (now, message)));
@@ -24,11 +24,11 @@ fn run(groups: &mut Groups) -> Vec<(Instant, Message)> {
     sent
 }
 
-fn messages(groups: &mut Groups) -> Vec<Message> {
+fn messages(groups: &mut Groups<Ipv4Addr>) -> Vec<Message<Ipv4Addr>> {
     run(groups).into_iter().map(|(_, message)| message).collect()
 }
 
-fn record(record: Record, group: Ipv4Addr) -> Message {
+fn record(record: Record, group: Ipv4Addr) -> Message<Ipv4Addr> {
     Message::Records(vec![(record, group)])
 }
 
@@ -54,7 +54,7 @@ fn joining_and_leaving_is_told_twice() {
 fn only_groups_are_joined_and_not_too_many() {
     let mut groups = groups();
     let host = Ipv4Addr::new(192, 0, 2, 1);
-    assert_eq!(groups.join(at(0), host), Err(JoinError::NotAGroup(host)));
+    assert_eq!(groups.join(at(0), host), Err(JoinError::NotAGroup(host.into())));
     assert_eq!(groups.join(at(0), ALL_HOSTS), Ok(()));
     assert!(groups.is_member(ALL_HOSTS) && groups.next_deadline().is_none(), "RFC 3376 §6: never reported");
     for last in 0..8 {

@@ -35,8 +35,9 @@ fn an_echo_of_65000_octets_comes_back_whole() {
     let request = icmp_message(8, 0, [1, 2, 3, 4], &data);
     let whole = header(1, request.len());
     let slices: [&[u8]; 1] = [&request];
-    for (part, slices) in fragment::cut(&whole, 1500, &[], &slices) {
-        assert!(receive(&mut network, 0, &ipv4_frame(&part, &slices.concat())).is_none());
+    for piece in fragment::cut(request.len(), whole.fragment_room(1500), &[], &slices) {
+        let bytes = ipv4_frame(&whole.of_fragment(&piece), &piece.slices.concat());
+        assert!(receive(&mut network, 0, &bytes).is_none());
     }
     // The answer goes back through a reassembly of its own.
     let mut other = Reassembly::new(Configuration::default().reassembly, 1);
@@ -246,10 +247,11 @@ fn an_echo_reply_brings_back_the_recorded_route() {
     let options = [7, 11, 8, 9, 9, 9, 9, 0, 0, 0, 0, 0];
     let whole = ipv4::Header { header_length: 32, total_length: 32 + request.len(), ..header(1, 0) };
     let slices: [&[u8]; 1] = [&request];
-    for (part, slices) in fragment::cut(&whole, 1500, &[], &slices) {
+    for piece in fragment::cut(request.len(), whole.fragment_room(1500), &[], &slices) {
+        let part = whole.of_fragment(&piece);
         let options = &options[..part.header_length - 20];
         let link = Header { destination: OWN_MAC, source: PEER_MAC, ether_type: EtherType::IPV4 };
-        let frame = [&link.emit()[..], &part.emit(options), options, &slices.concat()].concat();
+        let frame = [&link.emit()[..], &part.emit(options), options, &piece.slices.concat()].concat();
         assert!(receive(&mut network, 0, &frame).is_none());
     }
     let frames = flush(&mut network);

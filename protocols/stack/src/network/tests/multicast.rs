@@ -7,7 +7,7 @@ const TWIN: Ipv4Addr = Ipv4Addr::new(239, 1, 2, 3);
 
 fn group_frame(destination: Ipv4Addr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = ipv4_frame(&ipv4::Header { destination, ..header(protocol, payload.len()) }, payload);
-    bytes[..6].copy_from_slice(&multicast_hardware_address(destination).0);
+    bytes[..6].copy_from_slice(&hardware_address_of_group(destination.into()).0);
     bytes
 }
 
@@ -23,27 +23,27 @@ fn a_joined_group_is_heard_and_no_other() {
     let mut network = network();
     let bytes = group_frame(GROUP, 17, b"data");
     assert!(receive(&mut network, 0, &bytes).is_none());
-    assert_eq!(network.join(at(0), GROUP), Ok(()));
+    assert_eq!(network.join(at(0), GROUP.into()), Ok(()));
     assert!(receive(&mut network, 0, &bytes).is_some());
     // The link cannot tell its twin from it; the network layer can.
     let twin = group_frame(TWIN, 17, b"data");
     assert!(receive(&mut network, 0, &twin).is_none());
     assert_eq!(network.counters().ip.other_destination, 1);
-    assert_eq!(network.join(at(0), TWIN), Ok(()));
+    assert_eq!(network.join(at(0), TWIN.into()), Ok(()));
     assert_eq!(network.groups().count(), 2);
-    assert!(network.leave(at(0), GROUP));
+    assert!(network.leave(at(0), GROUP.into()));
     assert!(receive(&mut network, 0, &twin).is_some());
-    assert!(network.leave(at(0), TWIN));
+    assert!(network.leave(at(0), TWIN.into()));
     assert!(receive(&mut network, 0, &twin).is_none());
     assert_eq!(network.counters().link.other_destination, 2);
-    assert_eq!(network.join(at(0), OWN), Err(JoinError::NotAGroup(OWN)));
+    assert_eq!(network.join(at(0), OWN.into()), Err(JoinError::NotAGroup(OWN.into())));
 }
 
 #[test]
 fn a_report_goes_to_routers_with_the_router_alert() {
     // RFC 3376 §4.
     let mut network = network();
-    assert_eq!(network.join(at(0), GROUP), Ok(()));
+    assert_eq!(network.join(at(0), GROUP.into()), Ok(()));
     let frames = flush(&mut network);
     let packet = ipv4::parse(&frames[0][14..]).unwrap();
     assert_eq!(frames[0][..6], [1, 0, 0x5e, 0, 0, 22]);
@@ -62,7 +62,7 @@ fn a_report_goes_to_routers_with_the_router_alert() {
 #[test]
 fn each_message_has_its_counter() {
     let mut network = network();
-    assert_eq!(network.join(at(0), GROUP), Ok(()));
+    assert_eq!(network.join(at(0), GROUP.into()), Ok(()));
     let all_hosts = Ipv4Addr::new(224, 0, 0, 1);
     for (destination, message) in [
         (all_hosts, vec![0x11, 1, 0]),
@@ -79,6 +79,6 @@ fn each_message_has_its_counter() {
     assert_eq!((igmp.too_short, igmp.bad_checksum, igmp.misdirected_query, igmp.unknown_type), (1, 1, 1, 1));
     // Without an address there is nothing to send from.
     let mut network = Network::new(&Configuration { addresses: vec![], ..configuration() }, [7; 32], at(0));
-    assert_eq!(network.join(at(0), GROUP), Ok(()));
+    assert_eq!(network.join(at(0), GROUP.into()), Ok(()));
     assert_eq!(network.counters().igmp.not_sent, 1);
 }
