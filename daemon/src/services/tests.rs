@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use mio::{Events, Poll, Token, Waker};
 use rand::SeedableRng;
-use tapster_service::{DatagramBinding, DatagramSocket, Service, StreamBinding};
+use tapster_service::{ByteStream, DatagramBinding, DatagramSocket, Service, StreamBinding};
 use tapster_stack::{Configuration, DeviceFull, HardwareAddress, Offload, ReceivedFrame, net, tcp};
 
 use super::*;
