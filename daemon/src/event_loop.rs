@@ -19,7 +19,7 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use tapster_service::{Busy, FinishedJob, JobId};
-use tapster_stack::{ConnectionId, Host};
+use tapster_stack::{ConnectionId, Host, net};
 
 use self::answers::no_such_connection;
 use crate::clock::Clock;
@@ -228,11 +228,27 @@ impl EventLoop {
     fn expire(&mut self, wall_clock: SystemTime) {
         let now = self.clock.now();
         self.host.expire(now);
+        self.log_address_events();
         let mut turn = Turn { now, wall_clock, host: &mut self.host, device: &mut self.device };
         self.services.handle_events(&mut turn);
         self.services.expire(&mut turn);
         let (control, _, mut moment) = self.control_parts(wall_clock);
         control.expire(&mut moment);
+    }
+
+    /// Tells the operator which addresses came into use, and which somebody else has.
+    fn log_address_events(&mut self) {
+        while let Some(event) = self.host.next_address_event() {
+            match event {
+                net::AddressEvent::Usable(address) => tracing::info!(%address, "address in use"),
+                net::AddressEvent::Conflict(address, station) => {
+                    tracing::warn!(%address, %station, "another station uses this address, too");
+                }
+                net::AddressEvent::Lost(address, station) => {
+                    tracing::error!(%address, %station, "another station has this address: it is not used");
+                }
+            }
+        }
     }
 
     /// Sends what there is to send. What the device does not take waits in the host.

@@ -8,4 +8,5 @@ mod dns;
 mod frames;
 mod http;
 mod icmp;
+mod ipv6;
 mod operation;

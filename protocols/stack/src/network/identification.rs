@@ -47,7 +47,7 @@ impl Identifications {
     /// For the fragments of an IPv6 packet.
     #[expect(clippy::cast_possible_truncation, reason = "parts of a hash")]
     pub(crate) fn next6(&mut self, source: Ipv6Addr, destination: Ipv6Addr) -> u32 {
-        let [s, d] = [source, destination].map(|address| address.to_bits());
+        let [s, d] = [source, destination].map(Ipv6Addr::to_bits);
         let mut octets = [0; 32];
         octets[..16].copy_from_slice(&s.to_be_bytes());
         octets[16..].copy_from_slice(&d.to_be_bytes());

@@ -61,7 +61,7 @@ impl Network {
         };
         let mut way = Way { hop_limit: header.hop_limit, fragmented: false };
         let packet = match extension::walk_packet(octets) {
-            Ok(Carried::Upper { protocol, offset, .. }) => split(received, octets, protocol, offset),
+            Ok(Carried::Upper { protocol, offset, .. }) => split(&received, octets, protocol, offset),
             Ok(Carried::Fragment { fragment, offset }) => {
                 way.fragmented = true;
                 self.receive_fragment(now, received, octets, &fragment, offset)?
@@ -168,7 +168,7 @@ impl Network {
                     if !fragment.more {
                         // RFC 6946 §4: an atomic fragment is a whole packet and has nothing to do with any other.
                         counters.atomic_fragments += 1;
-                        return Some(split(received, octets, protocol, upper));
+                        return Some(split(&received, octets, protocol, upper));
                     }
                 }
                 Ok(Carried::Upper { .. }) | Err(Problem::TooShort) => {
@@ -306,10 +306,10 @@ impl Network {
 }
 
 /// The packet whose headers end at `offset`.
-fn split<'f>(received: ReceivedPacket<'f>, octets: &'f [u8], protocol: u8, offset: usize) -> ReceivedPacket<'f> {
+fn split<'f>(received: &ReceivedPacket<'f>, octets: &'f [u8], protocol: u8, offset: usize) -> ReceivedPacket<'f> {
     let (network_header, payload) = octets.split_at_checked(offset).unwrap_or((octets, &[]));
     let (network_header, payload) = (Payload::Lent(network_header), Payload::Lent(payload));
-    ReceivedPacket { protocol, payload, network_header, ..received }
+    ReceivedPacket { protocol, payload, network_header, ..*received }
 }
 
 /// Octets of the shortest header of a protocol.
