@@ -1,8 +1,9 @@
 //! The lab: a network namespace, the real daemon in it, and clients beside it.
 //!
 //! A [`Plan`] says what to serve; [`Plan::start`] makes a [`Lab`] of it. The kernel of the namespace is the machine at
-//! the other end of tapster's wire: it has the address [`HOST`], tapster has [`ADDRESS`]. When a test fails, the
-//! daemon's log is printed; a daemon that panicked fails its test even if every client was content.
+//! the other end of tapster's wire: it has the address [`HOST`], tapster has [`ADDRESS`], and both have an IPv6 address,
+//! too. When a test fails, the daemon's log is printed; a daemon that panicked fails its test even if every client was
+//! content.
 
 mod client;
 mod daemon;
@@ -26,6 +27,12 @@ pub const ADDRESS: &str = "192.0.2.2";
 
 /// The address of the machine at the other end of the wire: the namespace's kernel.
 pub const HOST: &str = "192.0.2.1";
+
+/// Tapster's IPv6 address in the lab. It is used after a second or two in which nobody has claimed it.
+pub const ADDRESS6: &str = "2001:db8:77::2";
+
+/// The IPv6 address of the machine at the other end of the wire.
+pub const HOST6: &str = "2001:db8:77::1";
 
 /// Tapster's hardware address in the lab.
 pub const MAC: &str = "02:54:41:50:53:02";
@@ -125,7 +132,7 @@ impl Plan {
         let Self { mtu, offload, services, .. } = self;
         let host = match &self.bridge {
             Some(bridge) => format!("bridge = {bridge:?}"),
-            None => format!("addresses = [\"{HOST}/24\"]"),
+            None => format!("addresses = [\"{HOST}/24\", \"{HOST6}/64\"]"),
         };
         let socket = self.path("control.sock");
         let socket = socket.display();
@@ -133,7 +140,8 @@ impl Plan {
             "tapster.toml",
             format!(
                 "[link]\nname = \"tapster0\"\nmac = \"{MAC}\"\nmtu = {mtu}\noffload = {offload}\n[link.host]\n{host}\n\n\
-                 [network]\nhostname = \"tapster\"\naddresses = [\"{ADDRESS}/24\"]\ngateways = [\"{HOST}\"]\n\n\
+                 [network]\nhostname = \"tapster\"\naddresses = [\"{ADDRESS}/24\", \"{ADDRESS6}/64\"]\n\
+                 gateways = [\"{HOST}\"]\n\n\
                  [control]\nsocket = \"{socket}\"\n{services}"
             ),
         )

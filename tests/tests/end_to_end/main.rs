@@ -10,6 +10,7 @@ mod dns;
 mod frames;
 mod http;
 mod icmp;
+mod ipv6;
 mod operation;
 mod orders;
 mod smtp;
