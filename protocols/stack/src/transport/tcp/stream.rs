@@ -166,6 +166,12 @@ impl Stream<'_, '_> {
         }
     }
 
+    /// The sender's maximum segment size, in octets of data: what a full segment carries. 0 once the connection has gone.
+    #[must_use]
+    pub fn smss(&self) -> usize {
+        self.block().map_or(0, |block| block.smss() as usize)
+    }
+
     /// Switches Nagle's algorithm on or off for this connection (RFC 9293 §3.7.4, MUST-17).
     pub fn set_nagle(&mut self, on: bool) {
         if let Some(block) = self.block_mut() {
