@@ -29,7 +29,12 @@ impl Default for Flags {
             local: (Ipv4Addr::new(192, 168, 0, 1), 16),
             gateway: Ipv4Addr::new(192, 168, 0, 2),
             mtu: 1500,
-            tcp: tcp::Configuration { receive_buffer: 15 << 20, ecn: false, ..tcp::Configuration::default() },
+            tcp: tcp::Configuration {
+                receive_buffer: 15 << 20,
+                ecn: false,
+                restart_after_idle: false,
+                ..tcp::Configuration::default()
+            },
             send_buffer: 4 << 20,
         }
     }
@@ -57,7 +62,10 @@ impl Flags {
             }
             ("gateway_ip", _) => self.gateway = value.parse().unwrap_or(self.gateway),
             ("mtu", Some(octets)) => self.mtu = octets as usize,
-            ("tcp_ecn", Some(mode)) => self.tcp.ecn = mode == 1,
+            // 2 means: only when the peer offers it. Scripts with 2 are servers, for which there is no difference.
+            ("tcp_ecn", Some(mode)) => self.tcp.ecn = mode != 0,
+            ("tcp_timestamps", Some(mode)) => self.tcp.timestamps = mode != 0,
+            ("tcp_slow_start_after_idle", Some(mode)) => self.tcp.restart_after_idle = mode != 0,
             ("tcp_congestion_control", None) => {
                 self.tcp.congestion_control = match value {
                     "reno" => tcp::CongestionControl::NewReno,

@@ -30,6 +30,7 @@ pub(crate) struct Options {
     linger: Option<c_int>,
     user_timeout: Option<Duration>,
     maximum_segment: Option<u16>,
+    traffic_class: Option<u8>,
     pub(crate) tell_queue: bool,
     /// Values that are only remembered.
     others: Vec<((c_int, c_int), c_int)>,
@@ -45,13 +46,17 @@ impl Options {
             linger: None,
             user_timeout: None,
             maximum_segment: None,
+            traffic_class: None,
             tell_queue: false,
             others: Vec::new(),
         }
     }
 
     pub(crate) fn listen_options(&self) -> tcp::ListenOptions {
-        tcp::ListenOptions::default()
+        tcp::ListenOptions {
+            maximum_segment_size: self.maximum_segment.unwrap_or(u16::MAX),
+            ..tcp::ListenOptions::default()
+        }
     }
 
     /// What `close` does with `SO_LINGER` on and no time to linger.
@@ -62,6 +67,15 @@ impl Options {
     /// Tells TCP.
     pub(crate) fn apply(&self, stream: &mut tcp::Stream<'_, '_>) {
         stream.set_nagle(!self.no_delay);
+        if let Some(timeout) = self.user_timeout {
+            stream.set_user_timeout(timeout);
+        }
+        if let Some(octets) = self.maximum_segment {
+            stream.set_maximum_segment_size(octets);
+        }
+        if let Some(traffic_class) = self.traffic_class {
+            stream.set_traffic_class(traffic_class);
+        }
     }
 
     /// Octets of a full segment: what a cork lets through.
@@ -72,7 +86,10 @@ impl Options {
 
 impl Sockets {
     pub(crate) fn set_option(&mut self, fd: c_int, level: c_int, name: c_int, value: &[u8]) -> Result<(), Errno> {
-        let number = value.first_chunk().map(|octets| c_int::from_ne_bytes(*octets)).ok_or(libc::EINVAL)?;
+        let number = match *value {
+            [octet] if (level, name) == (libc::IPPROTO_IP, libc::IP_TOS) => c_int::from(octet),
+            _ => value.first_chunk().map(|octets| c_int::from_ne_bytes(*octets)).ok_or(libc::EINVAL)?,
+        };
         let positive = usize::try_from(number).unwrap_or(0);
         let options = &mut self.get(fd)?.options;
         match (level, name) {
@@ -90,13 +107,14 @@ impl Sockets {
             (libc::IPPROTO_TCP, libc::TCP_MAXSEG) => {
                 options.maximum_segment = Some(u16::try_from(number).map_err(|_| libc::EINVAL)?);
             }
+            (libc::IPPROTO_IP, libc::IP_TOS) => options.traffic_class = Some(number.to_le_bytes()[0]),
             (libc::IPPROTO_TCP, TCP_INQ) => options.tell_queue = number != 0,
             (
                 libc::SOL_SOCKET,
                 libc::SO_REUSEADDR | libc::SO_REUSEPORT | libc::SO_KEEPALIVE | libc::SO_ZEROCOPY | libc::SO_PRIORITY,
             )
             | (libc::IPPROTO_TCP, libc::TCP_QUICKACK | libc::TCP_SYNCNT | libc::TCP_NOTSENT_LOWAT)
-            | (libc::IPPROTO_IP, libc::IP_TOS | libc::IP_TTL | libc::IP_MTU_DISCOVER) => {
+            | (libc::IPPROTO_IP, libc::IP_TTL | libc::IP_MTU_DISCOVER) => {
                 options.others.retain(|(key, _)| *key != (level, name));
                 options.others.push(((level, name), number));
             }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, IntoRawFd};
 use std::task::Poll;
 
@@ -52,7 +52,6 @@ pub(crate) enum Role {
 pub(crate) struct Connection {
     /// `None` when it has ended before its user let go.
     pub(crate) id: Option<ConnectionId>,
-    pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     /// The handshake is not complete.
     connecting: bool,
@@ -65,17 +64,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    const fn new(id: ConnectionId, local: SocketAddr, remote: SocketAddr, connecting: bool) -> Self {
-        Self {
-            id: Some(id),
-            local,
-            remote,
-            connecting,
-            error: None,
-            input_shut: false,
-            output_shut: false,
-            held: Vec::new(),
-        }
+    const fn new(id: ConnectionId, remote: SocketAddr, connecting: bool) -> Self {
+        Self { id: Some(id), remote, connecting, error: None, input_shut: false, output_shut: false, held: Vec::new() }
     }
 }
 
@@ -129,7 +119,7 @@ impl Sockets {
 
     fn accepted(&mut self, connection: ConnectionId, listener: ListenerId) {
         let Some(row) = self.machine.host.connection(connection).map(|detail| detail.row) else { return };
-        let accepted = Connection::new(connection, row.local, row.remote, false);
+        let accepted = Connection::new(connection, row.remote, false);
         for socket in self.table.values_mut() {
             if let Role::Listener { id, waiting } = &mut socket.role
                 && *id == listener
@@ -218,9 +208,7 @@ impl Sockets {
         }
         let now = self.machine.now;
         let id = self.machine.host.connect(now, remote).map_err(|_| libc::ENETUNREACH)?;
-        let unknown = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-        let local = self.machine.host.connection(id).map_or(unknown, |detail| detail.row.local);
-        self.get(fd)?.role = Role::Stream(Connection::new(id, local, remote, true));
+        self.get(fd)?.role = Role::Stream(Connection::new(id, remote, true));
         self.apply_options(fd)
     }
 

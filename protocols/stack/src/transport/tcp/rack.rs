@@ -15,7 +15,7 @@ use crate::Instant;
 /// RFC 8985 §7.2: how long a peer may hold back the acknowledgment of a single segment.
 const WORST_CASE_DELAYED_ACK: Duration = Duration::from_millis(200);
 /// The shortest probe time-out: a peer on a busy machine answers no faster, however near it is.
-const MINIMUM_PROBE_TIMEOUT: Duration = Duration::from_millis(10);
+const MINIMUM_PROBE_TIMEOUT: Duration = Duration::from_millis(5);
 /// RFC 8985 §6.2.4: recoveries that a widened reordering window lasts for.
 const REO_WND_PERSIST: u8 = 16;
 

@@ -110,7 +110,7 @@ impl ControlBlock {
     /// front of the retransmission queue again, reinitialize the retransmission timer, and return."
     fn retransmission_time_out(&mut self, environment: &mut Environment<'_>) -> Verdict<'static> {
         let now = environment.now;
-        let user_timeout = environment.configuration.user_timeout;
+        let user_timeout = self.user_timeout();
         if matches!(self.state, State::SynSent | State::SynReceived) {
             if now.since(self.opened_at) >= user_timeout.max(SYN_TIMEOUT) {
                 return self.user_time_out(environment);
@@ -146,7 +146,7 @@ impl ControlBlock {
     /// timeout", delete the TCB, enter the CLOSED state, and return."
     fn user_time_out(&self, environment: &mut Environment<'_>) -> Verdict<'static> {
         environment.counters.timed_out += 1;
-        let reset = self.state.is_synchronized().then(|| Reset::of(self));
+        let reset = self.state.is_synchronized().then(|| Reset::of(self, environment.now));
         Verdict::Closed { reason: Some(ClosedReason::TimedOut), reset }
     }
 

@@ -14,7 +14,7 @@ fn full_segments_up_to_the_initial_window() {
     let sent = lab.sent();
     assert_eq!(sent.len(), 10, "ten segments of 1000");
     assert_eq!(sent[0].text, "A 1+1000 ack 1");
-    assert_eq!(sent[9].text, "A 9001+1000 ack 1");
+    assert_eq!(sent[9].text, "PA 9001+1000 ack 1", "the last that may go now ends a train");
     let octets: Vec<u8> = sent.iter().flat_map(|to| to.octets.clone()).collect();
     assert_eq!(octets, (0..10_000).map(|at| at as u8).collect::<Vec<u8>>());
     lab.receive(from(A, 1, 2001));
