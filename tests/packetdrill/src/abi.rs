@@ -15,7 +15,7 @@ use libc::{iovec, msghdr, nfds_t, pollfd, size_t, sockaddr, socklen_t, ssize_t, 
 
 use crate::flags::Flags;
 use crate::library::Library;
-use crate::sockets::Errno;
+use crate::sockets::{Errno, Sockets};
 
 type UserData = *mut c_void;
 
@@ -295,7 +295,7 @@ unsafe fn transmit(userdata: UserData, fd: c_int, parts: &[iovec], flags: c_int)
 unsafe extern "C" fn free(userdata: UserData) {
     // SAFETY: `userdata` comes from `Arc::into_raw`, and this is its last use.
     let library = unsafe { Arc::from_raw(userdata.cast_const().cast::<Library>()) };
-    library.call(|sockets| sockets.forget());
+    library.call(Sockets::forget);
 }
 
 unsafe extern "C" fn socket(userdata: UserData, domain: c_int, kind: c_int, _protocol: c_int) -> c_int {

@@ -87,7 +87,7 @@ impl Options {
 impl Sockets {
     pub(crate) fn set_option(&mut self, fd: c_int, level: c_int, name: c_int, value: &[u8]) -> Result<(), Errno> {
         let number = match *value {
-            [octet] if (level, name) == (libc::IPPROTO_IP, libc::IP_TOS) => c_int::from(octet),
+            [octet] if level == libc::IPPROTO_IP => c_int::from(octet),
             _ => value.first_chunk().map(|octets| c_int::from_ne_bytes(*octets)).ok_or(libc::EINVAL)?,
         };
         let positive = usize::try_from(number).unwrap_or(0);
@@ -122,6 +122,9 @@ impl Sockets {
         }
         if !options.cork || (level, name) == (libc::IPPROTO_TCP, libc::TCP_NODELAY) {
             self.push(fd)?;
+        }
+        if (level, name) == (libc::IPPROTO_TCP, libc::TCP_MAXSEG) {
+            self.listen_again(fd)?;
         }
         self.apply_options(fd)
     }

@@ -176,6 +176,21 @@ impl Sockets {
         Ok(())
     }
 
+    /// Gives a listener its options, which have changed.
+    pub(crate) fn listen_again(&mut self, fd: c_int) -> Result<(), Errno> {
+        let Role::Listener { id, .. } = &self.get(fd)?.role else { return Ok(()) };
+        let id = *id;
+        let Some(row) = self.machine.host.listeners().find(|row| row.id == id) else { return Ok(()) };
+        self.machine.host.unlisten(id);
+        let socket = self.table.get_mut(&fd).ok_or(libc::EBADF)?;
+        let options = tcp::ListenOptions { backlog: row.backlog, ..socket.options.listen_options() };
+        let listener = self.machine.host.listen(row.address, row.port, options).map_err(|_| libc::EADDRINUSE)?;
+        if let Role::Listener { id, .. } = &mut socket.role {
+            *id = listener;
+        }
+        Ok(())
+    }
+
     pub(crate) fn accept(&mut self, fd: c_int) -> Poll<Result<(c_int, SocketAddr), Errno>> {
         let socket = self.get(fd)?;
         let options = socket.options.clone();

@@ -61,7 +61,10 @@ pub(crate) fn write(detail: Option<&ConnectionDetail>, is_listener: bool, now: I
     put(16, detail.smss);
     put(24, segments(in_flight));
     put(28, segments(detail.sacked));
-    put(32, segments(detail.lost));
+    put(20, detail.received_mss);
+    // Linux counts what was sent again until it has arrived.
+    put(32, segments(detail.lost + detail.retransmitted));
+    put(36, segments(detail.retransmitted));
     put(44, milliseconds(now.since(detail.last_sent)));
     put(52, milliseconds(now.since(detail.last_received)));
     put(60, u32::from(detail.path_mtu));
@@ -69,7 +72,7 @@ pub(crate) fn write(detail: Option<&ConnectionDetail>, is_listener: bool, now: I
     put(72, microseconds(detail.rttvar));
     put(76, if detail.ssthresh > INFINITE { INFINITE } else { detail.ssthresh / detail.smss.max(1) });
     put(80, detail.cwnd / detail.smss.max(1));
-    put(84, u32::from(detail.path_mtu).saturating_sub(40));
+    put(84, u32::from(detail.announced_mss));
     put(88, 3);
     put(100, u32::try_from(detail.row.retransmits).unwrap_or(u32::MAX));
     put(144, detail.unsent);

@@ -158,6 +158,8 @@ pub(crate) struct ControlBlock {
     user_timeout: u32,
     /// The largest segment that is announced and sent, in octets of data.
     pub(crate) maximum_segment_size: u16,
+    /// The most octets that were on their way at a time in the last round trip.
+    pub(crate) most_in_flight: u32,
     /// The congestion window has held data back since the last acknowledgment.
     pub(crate) window_limited: bool,
     /// The handshake needed a second SYN.
@@ -239,6 +241,7 @@ impl ControlBlock {
             traffic_class: configuration.traffic_class,
             user_timeout: milliseconds(configuration.user_timeout),
             maximum_segment_size: u16::MAX,
+            most_in_flight: 0,
             window_limited: false,
             syn_retransmitted: false,
             keep_alive_probes: 0,

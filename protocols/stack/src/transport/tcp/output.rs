@@ -125,7 +125,9 @@ impl ControlBlock {
             return None;
         }
         let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
-        Some(Transmission::Text { start, end: text_end, fin: text_end < end, last: false })
+        let nothing_follows = self.unsent() == 0 && self.retransmission_queue.to_retransmit() == end - start;
+        let last = nothing_follows || room <= end - start;
+        Some(Transmission::Text { start, end: text_end, fin: text_end < end, last })
     }
 
     /// RFC 8985 §7.3: a new segment if there is one and the peer's window has room for it, else the last one again. The
@@ -375,8 +377,8 @@ impl ControlBlock {
             self.recovery.retransmit_now = false;
             environment.counters.segments_retransmitted += 1;
         } else {
-            self.in_train = true;
             self.retransmission_queue.push(start, end, now);
+            self.most_in_flight = self.most_in_flight.max(self.retransmission_queue.len());
             self.snd.nxt = end;
             if fin {
                 self.snd.fin = Some(text_end);
@@ -390,6 +392,7 @@ impl ControlBlock {
         if let Some(prr) = &mut self.recovery.prr {
             prr.sent(end - start);
         }
+        self.in_train = true;
         self.window_probe_due = false;
         self.sent_at = now;
         self.timers.stop(Timer::Persist);
@@ -405,10 +408,9 @@ impl ControlBlock {
         }
     }
 
-    /// Nothing more can be sent now: is it the congestion window that holds the rest back?
+    /// Nothing more can be sent now: is the congestion window used up?
     fn after_output(&mut self) {
-        let waits = self.unsent() > 0 || self.fin_is_unsent() || self.retransmission_queue.to_retransmit() > 0;
-        self.window_limited = waits && self.congestion_room() < self.smss();
+        self.window_limited = self.congestion_room() < self.smss();
     }
 
     /// RFC 9293 §3.8.6.1, SHLD-29: when the peer's window is too small for what waits, and no acknowledgment is on its way that

@@ -78,7 +78,7 @@ impl ControlBlock {
             Timer::Reordering => {
                 // RFC 8985 §6.3: what was only overtaken then is lost now.
                 if self.rack_detect_loss(environment.now) {
-                    self.loss_was_found(environment);
+                    self.loss_was_found(environment, 0);
                 }
                 Verdict::CONTINUE
             }
@@ -124,6 +124,13 @@ impl ControlBlock {
             return Verdict::CONTINUE;
         }
         if self.retransmission_queue.is_empty() {
+            return Verdict::CONTINUE;
+        }
+        if self.timers.deadline(Timer::TailLossProbe).is_some_and(|probe| probe <= now) {
+            // RFC 8985 §7.2: the probe goes first.
+            self.timers.stop(Timer::TailLossProbe);
+            self.rack.probe_due = true;
+            self.timers.start(Timer::Retransmission, now + self.rto.current());
             return Verdict::CONTINUE;
         }
         // R2 of RFC 9293 §3.8.3 (MUST-20), in time rather than in transmissions.

@@ -35,10 +35,10 @@ impl ControlBlock {
         // was lost" (SHLD-3).
         if !self.attached && end > self.rcv.nxt {
             environment.counters.aborted += 1;
-            return Verdict::Closed {
-                reason: Some(ClosedReason::Aborted),
-                reset: Some(Reset::of(self, environment.now)),
-            };
+            // With the number that the peer expects, since it believes no other (RFC 5961 §3): that may lie before our FIN.
+            let timestamps = self.timestamps.map(|timestamps| timestamps.option(environment.now));
+            let reset = Reset { key: self.key, seq: header.ack, ack: None, timestamps };
+            return Verdict::Closed { reason: Some(ClosedReason::Aborted), reset: Some(reset) };
         }
         // "trimming off any portions that lie outside the window (including SYN and FIN)".
         let left = seq.max(self.rcv.nxt);
