@@ -50,6 +50,10 @@ pub struct Configuration {
     pub congestion_control: CongestionControl,
     /// Whether Explicit Congestion Notification is offered and accepted (RFC 3168). Default: on.
     pub ecn: bool,
+    /// Whether timestamps are offered and accepted (RFC 7323 §3). Default: on.
+    pub timestamps: bool,
+    /// Whether the congestion window is reduced to the initial one after an idle time (RFC 5681 §4.1). Default: on.
+    pub restart_after_idle: bool,
     /// Time to live, or hop limit, of what is sent (MUST-49). Default: 64.
     pub hop_limit: u8,
     /// The traffic class of what is sent; its lowest two bits are ECN's and are ignored (MUST-48). Default: 0.
@@ -96,6 +100,8 @@ impl Default for Configuration {
             nagle: true,
             congestion_control: CongestionControl::default(),
             ecn: true,
+            timestamps: true,
+            restart_after_idle: true,
             hop_limit: 64,
             traffic_class: 0,
             ephemeral_ports: (49_152, 65_535),

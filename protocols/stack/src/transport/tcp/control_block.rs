@@ -150,6 +150,16 @@ pub(crate) struct ControlBlock {
     pub(crate) window_probe_due: bool,
     pub(crate) keep_alive_due: bool,
     pub(crate) nagle: bool,
+    /// A segment of text has gone out in this turn, and perhaps another will.
+    pub(crate) in_train: bool,
+    /// The traffic class of what is sent (MUST-48).
+    pub(crate) traffic_class: u8,
+    /// How long the peer may owe us an answer (R2, MUST-21), in milliseconds.
+    user_timeout: u32,
+    /// The largest segment that is announced and sent, in octets of data.
+    pub(crate) maximum_segment_size: u16,
+    /// The most octets that were on their way at a time in the last round trip.
+    pub(crate) most_in_flight: u32,
     /// The congestion window has held data back since the last acknowledgment.
     pub(crate) window_limited: bool,
     /// The handshake needed a second SYN.
@@ -227,6 +237,11 @@ impl ControlBlock {
             window_probe_due: false,
             keep_alive_due: false,
             nagle: configuration.nagle,
+            in_train: false,
+            traffic_class: configuration.traffic_class,
+            user_timeout: milliseconds(configuration.user_timeout),
+            maximum_segment_size: u16::MAX,
+            most_in_flight: 0,
             window_limited: false,
             syn_retransmitted: false,
             keep_alive_probes: 0,
@@ -271,7 +286,8 @@ impl ControlBlock {
     /// carries, less the options that every segment has.
     pub(crate) fn smss(&self) -> u32 {
         let headers = ip_header_length(&self.key) + HEADER_LENGTH as u16;
-        let mss = self.peer_mss.min(self.path_mtu.saturating_sub(headers)).max(MINIMUM_MSS);
+        let most = self.peer_mss.min(self.maximum_segment_size);
+        let mss = most.min(self.path_mtu.saturating_sub(headers)).max(MINIMUM_MSS);
         u32::from(mss) - if self.timestamps.is_some() { super::options::TIMESTAMPS_SPACE as u32 } else { 0 }
     }
 
@@ -335,6 +351,16 @@ impl ControlBlock {
         self.rto.backoff() >= 3
     }
 
+    /// How long the peer may owe us an answer (R2).
+    pub(crate) fn user_timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.user_timeout))
+    }
+
+    /// Sets it, at most to 49 days.
+    pub(crate) fn set_user_timeout(&mut self, timeout: Duration) {
+        self.user_timeout = milliseconds(timeout);
+    }
+
     /// Everything goes: the connection is CLOSED.
     pub(crate) fn close(&mut self) {
         self.state = State::Closed;
@@ -364,6 +390,10 @@ impl ControlBlock {
         environment.counters.challenge_acknowledgments += 1;
         self.acknowledge_now();
     }
+}
+
+fn milliseconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// Octets of an IP header without options, for the family of `key`.

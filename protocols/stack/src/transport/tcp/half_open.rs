@@ -31,6 +31,7 @@ pub(crate) struct HalfOpen {
     pub(crate) deadline: Instant,
     pub(crate) timestamps: Option<TimestampState>,
     peer_mss: u16,
+    pub(crate) maximum_segment_size: u16,
     path_mtu: u16,
     window: u16,
     /// The peer's shift, when both sides scale.
@@ -50,7 +51,7 @@ impl HalfOpen {
         listener: ListenerId,
         segment: &Segment<'_>,
         iss: SequenceNumber,
-        timestamp_offset: u32,
+        timestamp_offset: Option<u32>,
         now: Instant,
     ) -> Self {
         let options = &segment.header.options;
@@ -62,12 +63,13 @@ impl HalfOpen {
             opened_at: now,
             sent_at: None,
             deadline: now,
-            timestamps: options.timestamps.map(|timestamps| TimestampState {
-                offset: timestamp_offset,
+            timestamps: timestamp_offset.zip(options.timestamps).map(|(offset, timestamps)| TimestampState {
+                offset,
                 recent: timestamps.value,
                 recent_at: now,
             }),
             peer_mss: options.maximum_segment_size.unwrap_or_else(|| default_mss(&key)).max(MINIMUM_MSS),
+            maximum_segment_size: u16::MAX,
             path_mtu: INITIAL_PATH_MTU,
             window: segment.header.window,
             peer_shift: options.window_scale,
@@ -96,6 +98,7 @@ impl HalfOpen {
             deadline: now,
             timestamps: None,
             peer_mss,
+            maximum_segment_size: u16::MAX,
             path_mtu: INITIAL_PATH_MTU,
             window: segment.header.window,
             peer_shift: None,
@@ -138,7 +141,7 @@ impl HalfOpen {
             window: Self::initial_window(configuration) as u16,
             urgent_pointer: 0,
             options: Options {
-                maximum_segment_size: Some(mss_to_announce(self.path_mtu, &self.key)),
+                maximum_segment_size: Some(mss_to_announce(self.path_mtu, &self.key).min(self.maximum_segment_size)),
                 window_scale: self.peer_shift.map(|_| shift_for(configuration.receive_buffer)),
                 sack_permitted: self.sack_permitted,
                 timestamps: self.timestamps.as_ref().map(|timestamps| timestamps.option(environment.now)),
@@ -171,6 +174,7 @@ impl HalfOpen {
         block.ecn.agreed = self.ecn_offered && configuration.ecn;
         block.sack_permitted = self.sack_permitted;
         block.peer_mss = self.peer_mss;
+        block.maximum_segment_size = self.maximum_segment_size;
         block.path_mtu = self.path_mtu;
         let (snd_shift, rcv_shift) = match self.peer_shift {
             Some(shift) => (shift, shift_for(configuration.receive_buffer)),

@@ -14,11 +14,13 @@ pub struct ListenOptions {
     pub backlog: usize,
     /// Connections, half-open ones included; a SYN beyond it is dropped. Default: no limit of its own.
     pub maximum_connections: usize,
+    /// The largest segment that its connections announce and send, in octets of data. Default: no limit but the path's.
+    pub maximum_segment_size: u16,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 0, maximum_connections: usize::MAX }
+        Self { backlog: 0, maximum_connections: usize::MAX, maximum_segment_size: u16::MAX }
     }
 }
 
@@ -55,6 +57,8 @@ pub struct ListenerRow {
     pub accepted: u64,
     /// SYNs that it has dropped because of its limits.
     pub dropped: u64,
+    /// The largest segment of its connections, in octets of data.
+    pub maximum_segment_size: u16,
 }
 
 #[derive(Debug)]
@@ -94,6 +98,7 @@ impl Listeners {
             maximum_connections: options.maximum_connections,
             accepted: 0,
             dropped: 0,
+            maximum_segment_size: options.maximum_segment_size,
         };
         self.by_socket.insert((port, address), id);
         self.listeners.insert(id, Listener { row });

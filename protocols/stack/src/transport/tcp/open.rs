@@ -100,7 +100,8 @@ impl Tcp {
         }
         let iss = self.secrets.initial_sequence_number(&key, now);
         let timestamps = TimestampState { offset: self.secrets.timestamp_offset(&key), recent: 0, recent_at: now };
-        let block = ControlBlock::new(key, iss, Some(timestamps), &self.configuration, now);
+        let timestamps = self.configuration.timestamps.then_some(timestamps);
+        let block = ControlBlock::new(key, iss, timestamps, &self.configuration, now);
         let index = self.connections.insert(Connection::Open(Box::new(block)));
         self.counters.active_opens += 1;
         self.settle(now, index);

@@ -133,17 +133,19 @@ impl Options {
             let [high, low] = size.to_be_bytes();
             writer.put(&[MAXIMUM_SEGMENT_SIZE, 4, high, low]);
         }
-        if let Some(shift) = self.window_scale {
-            writer.put(&[NO_OPERATION, WINDOW_SCALE, 3, shift]);
-        }
-        if self.sack_permitted {
-            writer.put(&[NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2]);
-        }
+        // SACK-permitted takes the place of the padding in front of the timestamps, where there are any.
+        let before_timestamps = if self.sack_permitted { [SACK_PERMITTED, 2] } else { [NO_OPERATION, NO_OPERATION] };
         if let Some(timestamps) = self.timestamps {
-            let mut option = [NO_OPERATION, NO_OPERATION, TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0];
+            let [first, second] = before_timestamps;
+            let mut option = [first, second, TIMESTAMPS, 10, 0, 0, 0, 0, 0, 0, 0, 0];
             option[4..8].copy_from_slice(&timestamps.value.to_be_bytes());
             option[8..].copy_from_slice(&timestamps.echo_reply.to_be_bytes());
             writer.put(&option);
+        } else if self.sack_permitted {
+            writer.put(&[NO_OPERATION, NO_OPERATION, SACK_PERMITTED, 2]);
+        }
+        if let Some(shift) = self.window_scale {
+            writer.put(&[NO_OPERATION, WINDOW_SCALE, 3, shift]);
         }
         if self.sack.count > 0 {
             let mut option = [NO_OPERATION; 36];

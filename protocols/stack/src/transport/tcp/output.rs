@@ -35,6 +35,8 @@ pub(crate) enum Transmission {
         /// After the last octet of text.
         end: SequenceNumber,
         fin: bool,
+        /// Nothing more may follow now.
+        last: bool,
     },
     /// RFC 9293 §3.8.4: an acknowledgment that the peer will find unacceptable.
     KeepAlive,
@@ -64,10 +66,13 @@ impl ControlBlock {
         {
             // So is the path's MTU, which may have grown again (RFC 1191 §6.3); the network layer ages what it knows.
             self.path_mtu = sink.path_mtu(self.key.remote.ip()).min(usize::from(u16::MAX)) as u16;
-            self.congestion.restart_after_idle(self.smss());
+            if environment.configuration.restart_after_idle {
+                self.congestion.restart_after_idle(self.smss());
+            }
         }
         for _ in 0..BURST {
             let Some(next) = self.next_transmission(sink.segmentation_limit()) else {
+                self.in_train = false;
                 self.after_output();
                 return Ok(Turn::Done);
             };
@@ -121,7 +126,9 @@ impl ControlBlock {
             return None;
         }
         let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
-        Some(Transmission::Text { start, end: text_end, fin: text_end < end })
+        let nothing_follows = self.unsent() == 0 && self.retransmission_queue.to_retransmit() == end - start;
+        let last = nothing_follows || room <= end - start;
+        Some(Transmission::Text { start, end: text_end, fin: text_end < end, last })
     }
 
     /// RFC 8985 §7.3: a new segment if there is one and the peer's window has room for it, else the last one again. The
@@ -134,12 +141,12 @@ impl ControlBlock {
         let edge = self.send_window_edge();
         let length = self.unsent().min(size).min(if start < edge { edge - start } else { 0 });
         if length > 0 {
-            return Some(Transmission::Text { start, end: start + length, fin: false });
+            return Some(Transmission::Text { start, end: start + length, fin: false, last: false });
         }
         let (first, end) = self.retransmission_queue.tail()?;
         let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
         let start = if text_end - first > size { text_end - size } else { first };
-        Some(Transmission::Text { start, end: text_end, fin: text_end < end })
+        Some(Transmission::Text { start, end: text_end, fin: text_end < end, last: false })
     }
 
     /// RFC 9293 §3.8.6.2.1: silly-window avoidance and Nagle's algorithm. `size` is Eff.snd.MSS here.
@@ -155,7 +162,7 @@ impl ControlBlock {
         if self.window_probe_due {
             // (4) the override time-out has occurred; or the window is closed and this is its probe (§3.8.6.1).
             let length = unsent.min(window.clamp(1, size));
-            return Some(Transmission::Text { start, end: start + length, fin: length == 0 });
+            return Some(Transmission::Text { start, end: start + length, fin: length == 0, last: false });
         }
         let usable = window.min(self.congestion_room());
         let fits = unsent.min(usable).min(most);
@@ -171,7 +178,10 @@ impl ControlBlock {
             whole
         };
         let fin = fin_follows && length == unsent && length < window;
-        (length > 0 || fin).then_some(Transmission::Text { start, end: start + length, fin })
+        let available = unsent.min(usable);
+        let rest = available - length;
+        let last = rest < size && (rest == 0 || available < unsent || !self.may_send_small(fin_follows));
+        (length > 0 || fin).then_some(Transmission::Text { start, end: start + length, fin, last })
     }
 
     /// Nagle's algorithm (RFC 9293 §3.7.4), as Minshall's modification has it: a segment that is not full waits while another
@@ -226,7 +236,7 @@ impl ControlBlock {
         }
         let (mut start, mut end) = (self.snd.nxt, self.snd.nxt);
         let mut fin_is_sent = false;
-        let mut traffic_class = environment.configuration.traffic_class & !0b11;
+        let mut traffic_class = self.traffic_class & !0b11;
         match transmission {
             Transmission::Syn => {
                 self.path_mtu = sink.path_mtu(self.key.remote.ip()).min(usize::from(u16::MAX)) as u16;
@@ -234,7 +244,7 @@ impl ControlBlock {
                 header.flags = header.flags | Flags::SYN | self.ecn_setup_flags(environment);
                 self.syn_options(&mut header, environment);
             }
-            Transmission::Text { start: from, end: to, fin } => {
+            Transmission::Text { start: from, end: to, fin, last } => {
                 (start, end, fin_is_sent) = (from, to, fin);
                 header.seq = from;
                 // RFC 3168 §6.1.4 and §6.1.5: only new data are marked as able to be marked, and a window probe is not.
@@ -247,8 +257,10 @@ impl ControlBlock {
                 if fin {
                     header.flags = header.flags | Flags::FIN;
                 }
-                // MUST-61: the last segment of what is queued has PSH.
-                if to > from && to == self.end_of_data() {
+                // MUST-61: the last segment of what is queued has PSH. So has the last of a train that the window ends: a
+                // receiver that gathers segments then need not wait for more.
+                let ends_train = last && (self.in_train || to - from > self.smss());
+                if to > from && (to == self.end_of_data() || ends_train) {
                     header.flags = header.flags | Flags::PSH;
                 }
             }
@@ -331,7 +343,7 @@ impl ControlBlock {
         let is_answer = self.state == State::SynReceived;
         header.window = self.rcv.buffer.min(INITIAL_BUFFER) as u16;
         let options = &mut header.options;
-        options.maximum_segment_size = Some(mss_to_announce(self.path_mtu, &self.key));
+        options.maximum_segment_size = Some(mss_to_announce(self.path_mtu, &self.key).min(self.maximum_segment_size));
         options.sack = SackBlocks::default();
         if is_answer {
             options.window_scale = (self.rcv.shift > 0 || self.snd.shift > 0).then_some(self.rcv.shift);
@@ -367,6 +379,7 @@ impl ControlBlock {
             environment.counters.segments_retransmitted += 1;
         } else {
             self.retransmission_queue.push(start, end, now);
+            self.most_in_flight = self.most_in_flight.max(self.retransmission_queue.len());
             self.snd.nxt = end;
             if fin {
                 self.snd.fin = Some(text_end);
@@ -380,6 +393,7 @@ impl ControlBlock {
         if let Some(prr) = &mut self.recovery.prr {
             prr.sent(end - start);
         }
+        self.in_train = true;
         self.window_probe_due = false;
         self.sent_at = now;
         self.timers.stop(Timer::Persist);
@@ -395,10 +409,9 @@ impl ControlBlock {
         }
     }
 
-    /// Nothing more can be sent now: is it the congestion window that holds the rest back?
+    /// Nothing more can be sent now: is the congestion window used up?
     fn after_output(&mut self) {
-        let waits = self.unsent() > 0 || self.fin_is_unsent() || self.retransmission_queue.to_retransmit() > 0;
-        self.window_limited = waits && self.congestion_room() < self.smss();
+        self.window_limited = self.congestion_room() < self.smss();
     }
 
     /// RFC 9293 §3.8.6.1, SHLD-29: when the peer's window is too small for what waits, and no acknowledgment is on its way that

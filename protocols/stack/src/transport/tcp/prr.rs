@@ -17,7 +17,7 @@ pub(crate) struct ProportionalRateReduction {
 }
 
 impl ProportionalRateReduction {
-    /// Recovery begins, with `flight` octets on their way that have not been delivered yet. One segment may go at once.
+    /// Recovery begins, with `flight` octets on their way that had not been delivered before. One segment may go at once.
     pub(crate) fn new(flight: u32, smss: u32) -> Self {
         Self { delivered: 0, out: 0, flight: u64::from(flight.max(1)), allowance: smss }
     }

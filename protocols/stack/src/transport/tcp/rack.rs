@@ -15,7 +15,7 @@ use crate::Instant;
 /// RFC 8985 §7.2: how long a peer may hold back the acknowledgment of a single segment.
 const WORST_CASE_DELAYED_ACK: Duration = Duration::from_millis(200);
 /// The shortest probe time-out: a peer on a busy machine answers no faster, however near it is.
-const MINIMUM_PROBE_TIMEOUT: Duration = Duration::from_millis(10);
+const MINIMUM_PROBE_TIMEOUT: Duration = Duration::from_millis(5);
 /// RFC 8985 §6.2.4: recoveries that a widened reordering window lasts for.
 const REO_WND_PERSIST: u8 = 16;
 
@@ -151,12 +151,9 @@ impl ControlBlock {
         if self.retransmission_queue.len() <= self.smss() {
             timeout += WORST_CASE_DELAYED_ACK;
         }
-        let deadline = now + timeout;
-        // No use if the retransmission timer is due first.
-        match self.timers.deadline(Timer::Retransmission) {
-            Some(retransmission) if retransmission <= deadline => self.timers.stop(Timer::TailLossProbe),
-            _ => self.timers.start(Timer::TailLossProbe, deadline),
-        }
+        // §7.2: "If the RTO would expire first, the probe takes its place": the retransmission timer starts anew with it.
+        let retransmission = self.timers.deadline(Timer::Retransmission).unwrap_or(now + timeout);
+        self.timers.start(Timer::TailLossProbe, (now + timeout).min(retransmission));
     }
 
     /// RFC 8985 §7.4: an acknowledgment, with or without a D-SACK, meets an unanswered probe. Returns whether the probe has

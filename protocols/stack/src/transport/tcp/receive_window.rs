@@ -9,6 +9,10 @@ use super::sequence::SequenceNumber;
 /// RCV.BUFF at first: what fits the window field of a SYN.
 pub(crate) const INITIAL_BUFFER: usize = 65_535;
 
+/// Segments at the beginning that are acknowledged one by one: a peer whose initial window is ten segments (RFC 6928) has
+/// doubled it by then.
+const QUICK_ACKNOWLEDGMENTS: u8 = 16;
+
 /// Receive sequence variables (RFC 9293 §3.3.1).
 #[derive(Debug)]
 pub(crate) struct ReceiveWindow {
@@ -30,6 +34,8 @@ pub(crate) struct ReceiveWindow {
     pub(crate) buffer: usize,
     /// The largest segment seen: what the peer calls full-sized.
     pub(crate) segment_size: u32,
+    /// So many segments more are acknowledged at once.
+    pub(crate) quick_acknowledgments: u8,
     /// Octets that the application has consumed since the buffer last grew.
     consumed: usize,
 }
@@ -48,6 +54,7 @@ impl ReceiveWindow {
             duplicate: None,
             buffer,
             segment_size: 536,
+            quick_acknowledgments: QUICK_ACKNOWLEDGMENTS,
             consumed: 0,
         }
     }

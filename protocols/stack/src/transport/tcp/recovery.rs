@@ -110,9 +110,10 @@ impl ControlBlock {
         };
         self.undo_if_needless(environment, acknowledgment);
         if lost && self.retransmission_queue.to_retransmit() + self.recovery.duplicates > 0 {
-            self.loss_was_found(environment);
+            self.loss_was_found(environment, delivered.octets);
         }
-        if was_fast && let Some(mut prr) = self.recovery.prr {
+        // RFC 9937 §6: "on every ACK starting or during fast recovery".
+        if let Some(mut prr) = self.recovery.prr {
             let ssthresh = self.congestion.slow_start_threshold();
             prr.acknowledged(delivered.octets, self.pipe(), ssthresh, smss, advanced > 0 && !lost);
             self.recovery.prr = Some(prr);
@@ -124,10 +125,11 @@ impl ControlBlock {
         // The acknowledgment that ends a recovery does not count: RFC 6582 §3.2 (3) sets cwnd to ssthresh.
         // Nor does one that echoes a congestion mark (RFC 3168 §6.1.2).
         let may_grow = !was_fast && !self.recovery.is_fast() && !acknowledgment.congestion_echoed;
-        if advanced > 0 && may_grow && self.window_limited {
+        if advanced > 0 && may_grow && self.window_is_validated() {
             let round_ends = self.recovery.round_end.is_none();
             if round_ends {
                 self.recovery.round_end = Some(self.snd.nxt);
+                self.most_in_flight = flight;
             }
             self.congestion.acknowledged(&Acknowledged {
                 now: environment.now,
@@ -140,15 +142,28 @@ impl ControlBlock {
         }
     }
 
+    /// Whether the flow uses its window, so that it may grow. In slow start half of it is enough (RFC 7661 §4.1: pipeACK is at
+    /// least half of cwnd); later all of it must be.
+    fn window_is_validated(&self) -> bool {
+        let cwnd = self.congestion.window();
+        if cwnd < self.congestion.slow_start_threshold() {
+            cwnd < self.most_in_flight.saturating_mul(2)
+        } else {
+            self.window_limited
+        }
+    }
+
     /// RFC 6675 §5 (4), RFC 5681 §3.2 (2) and (3): a loss, if it is the first since everything was well, begins a recovery.
-    pub(crate) fn loss_was_found(&mut self, environment: &mut Environment<'_>) {
+    /// The acknowledgment that showed it has `delivered` so many octets.
+    pub(crate) fn loss_was_found(&mut self, environment: &mut Environment<'_>, delivered: u32) {
         if self.recovery.phase != Phase::Open {
             return;
         }
         let flight = self.retransmission_queue.len();
         self.remember_window();
         if self.sack_permitted {
-            let undelivered = flight - self.retransmission_queue.sacked();
+            // RecoverFS: what had not been delivered before that acknowledgment.
+            let undelivered = flight - self.retransmission_queue.sacked() + delivered;
             self.recovery.prr = Some(ProportionalRateReduction::new(undelivered, self.smss()));
         }
         environment.counters.fast_retransmits += 1;

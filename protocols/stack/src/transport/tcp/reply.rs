@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 use super::control_block::{ControlBlock, Environment};
 use super::four_tuple::FourTuple;
 use super::half_open::HalfOpen;
-use super::options::Options;
+use super::options::{Options, Timestamps};
 use super::output::{mss_to_announce, send_bare};
 use super::segment::{Flags, Header, Segment};
 use super::sequence::SequenceNumber;
 use super::{Configuration, Counters};
-use crate::DeviceFull;
 use crate::packet::PacketSink;
+use crate::{DeviceFull, Instant};
 
 /// Replies that may wait. They are for segments that should not have come: to drop some of them under a flood is right.
 const MAXIMUM_REPLIES: usize = 256;
@@ -25,6 +25,8 @@ pub(crate) struct Reset {
     pub(crate) seq: SequenceNumber,
     /// With it the segment has ACK.
     pub(crate) ack: Option<SequenceNumber>,
+    /// RFC 7323 §3.2: a reset of a connection that uses timestamps SHOULD have them, too.
+    pub(crate) timestamps: Option<Timestamps>,
 }
 
 impl Reset {
@@ -35,16 +37,21 @@ impl Reset {
         }
         Some(if segment.has(Flags::ACK) {
             // "If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>"
-            Self { key, seq: segment.header.ack, ack: None }
+            Self { key, seq: segment.header.ack, ack: None, timestamps: None }
         } else {
             // "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>"
-            Self { key, seq: SequenceNumber(0), ack: Some(segment.header.seq + segment.len()) }
+            Self { key, seq: SequenceNumber(0), ack: Some(segment.header.seq + segment.len()), timestamps: None }
         })
     }
 
     /// RFC 9293 §3.10.5, ABORT: `<SEQ=SND.NXT><CTL=RST>`. The acknowledgment beside it helps those that check it.
-    pub(crate) fn of(block: &ControlBlock) -> Self {
-        Self { key: block.key, seq: block.snd.nxt, ack: block.state.has_peer_sequence().then_some(block.rcv.nxt) }
+    pub(crate) fn of(block: &ControlBlock, now: Instant) -> Self {
+        Self {
+            key: block.key,
+            seq: block.snd.nxt,
+            ack: block.state.has_peer_sequence().then_some(block.rcv.nxt),
+            timestamps: block.timestamps.map(|timestamps| timestamps.option(now)),
+        }
     }
 }
 
@@ -72,10 +79,11 @@ impl Reply {
         let key = self.key();
         let header = Header { source_port: key.local.port(), destination_port: key.remote.port(), ..Header::default() };
         match *self {
-            Self::Reset(Reset { seq, ack, .. }) => Header {
+            Self::Reset(Reset { seq, ack, timestamps, .. }) => Header {
                 seq,
                 ack: ack.unwrap_or_default(),
                 flags: if ack.is_some() { Flags::RST | Flags::ACK } else { Flags::RST },
+                options: Options { timestamps, ..Options::default() },
                 ..header
             },
             Self::Cookie { iss, rcv_nxt, .. } => {

@@ -115,6 +115,11 @@ impl RetransmissionQueue {
         self.lost - self.retransmitted
     }
 
+    /// Octets that were thought lost and have been sent again.
+    pub(crate) const fn retransmitted_octets(&self) -> u32 {
+        self.retransmitted
+    }
+
     /// RFC 6675 §4, SetPipe: octets that are thought to be on their way.
     pub(crate) fn pipe(&self) -> u32 {
         self.len() - self.sacked - self.lost + self.retransmitted

@@ -49,7 +49,7 @@ impl RetransmissionTimeout {
             }
         };
         self.estimate = Some((srtt, rttvar));
-        self.base = srtt.saturating_add(rttvar.saturating_mul(4).max(GRANULARITY)).clamp(self.floor, MAXIMUM);
+        self.base = srtt.saturating_add(rttvar.saturating_mul(4).max(self.floor).max(GRANULARITY)).min(MAXIMUM);
         // §5: a measurement ends the back-off.
         self.backoff = 0;
     }
@@ -126,15 +126,16 @@ mod tests {
     fn the_floor_holds_and_the_back_off_doubles_up_to_a_minute() {
         let mut rto = RetransmissionTimeout::new(ms(200));
         rto.measure(Duration::from_micros(80));
-        assert_eq!(rto.current(), ms(200));
+        let floor = ms(200) + Duration::from_micros(80);
+        assert_eq!(rto.current(), floor, "a peer may hold an acknowledgment back that long");
         rto.back_off();
-        assert_eq!(rto.current(), ms(400));
+        assert_eq!(rto.current(), 2 * floor);
         for _ in 0..40 {
             rto.back_off();
         }
         assert_eq!(rto.current(), Duration::from_secs(60));
         rto.measure(ms(1));
-        assert_eq!(rto.current(), ms(200));
+        assert_eq!(rto.current(), ms(200) + Duration::from_micros(195), "SRTT is 70 and 125 microseconds");
     }
 
     #[test]

@@ -74,6 +74,12 @@ pub struct ConnectionDetail {
     pub sacked: u32,
     /// Octets thought lost and not sent again yet.
     pub lost: u32,
+    /// Octets sent again that the peer may not have yet.
+    pub retransmitted: u32,
+    /// The maximum segment size that we announce, in octets of data.
+    pub announced_mss: u16,
+    /// What the peer calls a full-sized segment, in octets of data.
+    pub received_mss: u32,
     /// "open", "fast recovery" or "time-out recovery".
     pub recovery: &'static str,
     pub srtt: Option<Duration>,
@@ -200,6 +206,9 @@ fn detail(row: ConnectionRow, block: &ControlBlock) -> ConnectionDetail {
         pipe: block.pipe(),
         sacked: block.retransmission_queue.sacked(),
         lost: block.retransmission_queue.to_retransmit(),
+        retransmitted: block.retransmission_queue.retransmitted_octets(),
+        announced_mss: super::output::mss_to_announce(block.path_mtu, &block.key).min(block.maximum_segment_size),
+        received_mss: block.rcv.segment_size,
         recovery: match block.recovery.phase {
             Phase::Open => "open",
             Phase::Fast { .. } => "fast recovery",

@@ -166,10 +166,39 @@ impl Stream<'_, '_> {
         }
     }
 
+    /// The sender's maximum segment size, in octets of data: what a full segment carries. 0 once the connection has gone.
+    #[must_use]
+    pub fn smss(&self) -> usize {
+        self.block().map_or(0, |block| block.smss() as usize)
+    }
+
     /// Switches Nagle's algorithm on or off for this connection (RFC 9293 §3.7.4, MUST-17).
     pub fn set_nagle(&mut self, on: bool) {
         if let Some(block) = self.block_mut() {
             block.nagle = on;
+        }
+    }
+
+    /// Sets how long data may stay unacknowledged (RFC 9293 §3.8.3, MUST-21: R2 can be set for a connection), at most 49
+    /// days.
+    pub fn set_user_timeout(&mut self, timeout: Duration) {
+        if let Some(block) = self.block_mut() {
+            block.set_user_timeout(timeout);
+        }
+    }
+
+    /// Sets the traffic class of what is sent from now on; its lowest two bits are ECN's and are ignored (RFC 9293 §3.9.2,
+    /// MUST-48, SHLD-21).
+    pub fn set_traffic_class(&mut self, traffic_class: u8) {
+        if let Some(block) = self.block_mut() {
+            block.traffic_class = traffic_class;
+        }
+    }
+
+    /// Limits the segments that are sent, in octets of data. Before the SYN has gone it limits what is announced, too.
+    pub fn set_maximum_segment_size(&mut self, octets: u16) {
+        if let Some(block) = self.block_mut() {
+            block.maximum_segment_size = octets;
         }
     }
 
@@ -206,7 +235,7 @@ impl Tcp {
     pub(super) fn reset(&mut self, now: Instant, index: u32) {
         let Some(block) = self.connections.block_mut(index) else { return };
         let peer_waits = !matches!(block.state, State::Closed | State::SynSent | State::TimeWait);
-        let reset = peer_waits.then(|| Reset::of(block));
+        let reset = peer_waits.then(|| Reset::of(block, now));
         self.counters.aborted += u64::from(peer_waits);
         self.conclude(now, index, Verdict::Closed { reason: Some(ClosedReason::Aborted), reset });
     }

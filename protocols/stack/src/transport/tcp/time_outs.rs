@@ -93,7 +93,7 @@ impl ControlBlock {
             Timer::Reordering => {
                 // RFC 8985 §6.3: what was only overtaken then is lost now.
                 if self.rack_detect_loss(environment.now) {
-                    self.loss_was_found(environment);
+                    self.loss_was_found(environment, 0);
                 }
                 Verdict::CONTINUE
             }
@@ -125,7 +125,7 @@ impl ControlBlock {
     /// front of the retransmission queue again, reinitialize the retransmission timer, and return."
     fn retransmission_time_out(&mut self, environment: &mut Environment<'_>) -> Verdict<'static> {
         let now = environment.now;
-        let user_timeout = environment.configuration.user_timeout;
+        let user_timeout = self.user_timeout();
         if matches!(self.state, State::SynSent | State::SynReceived) {
             if now.since(self.opened_at) >= user_timeout.max(SYN_TIMEOUT) {
                 return self.user_time_out(environment);
@@ -139,6 +139,13 @@ impl ControlBlock {
             return Verdict::CONTINUE;
         }
         if self.retransmission_queue.is_empty() {
+            return Verdict::CONTINUE;
+        }
+        if self.timers.deadline(Timer::TailLossProbe).is_some_and(|probe| probe <= now) {
+            // RFC 8985 §7.2: the probe goes first.
+            self.timers.stop(Timer::TailLossProbe);
+            self.rack.probe_due = true;
+            self.timers.start(Timer::Retransmission, now + self.rto.current());
             return Verdict::CONTINUE;
         }
         // R2 of RFC 9293 §3.8.3 (MUST-20), in time rather than in transmissions.
@@ -161,7 +168,7 @@ impl ControlBlock {
     /// timeout", delete the TCB, enter the CLOSED state, and return."
     fn user_time_out(&self, environment: &mut Environment<'_>) -> Verdict<'static> {
         environment.counters.timed_out += 1;
-        let reset = self.state.is_synchronized().then(|| Reset::of(self));
+        let reset = self.state.is_synchronized().then(|| Reset::of(self, environment.now));
         Verdict::Closed { reason: Some(ClosedReason::TimedOut), reset }
     }
 

@@ -58,8 +58,11 @@ impl Tcp {
         if let Some(beyond) = beyond.filter(|beyond| iss <= *beyond) {
             iss = beyond + 128_000;
         }
-        let offset = self.secrets.timestamp_offset(&key);
-        let half_open = HalfOpen::new(key, listener, &segment, iss, offset, now);
+        let offset = self.configuration.timestamps.then(|| self.secrets.timestamp_offset(&key));
+        let mut half_open = HalfOpen::new(key, listener, &segment, iss, offset, now);
+        if let Some(listener) = self.listeners.get_mut(listener) {
+            half_open.maximum_segment_size = listener.row.maximum_segment_size;
+        }
         let index = self.insert_half_open(half_open);
         self.settle(now, index);
     }

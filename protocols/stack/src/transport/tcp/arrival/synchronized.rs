@@ -57,7 +57,6 @@ impl ControlBlock {
         }
         self.received_at = environment.now;
         self.keep_alive_probes = 0;
-        self.update_recent_timestamp(environment, &segment);
 
         // "Second, check the RST bit", with RFC 5961 §3.
         if segment.has(Flags::RST) {
@@ -76,6 +75,8 @@ impl ControlBlock {
         if let Err(verdict) = self.check_acknowledgment(environment, &segment) {
             return verdict;
         }
+        // After the acknowledgment, since one that is refused must not set the clock.
+        self.update_recent_timestamp(environment, &segment);
         self.ecn.segment_arrives(segment.header.flags, segment.congestion_experienced);
         let seq = segment.header.seq;
         self.continue_at_sixth_step(environment, segment, seq)

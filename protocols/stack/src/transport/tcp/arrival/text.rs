@@ -35,7 +35,10 @@ impl ControlBlock {
         // was lost" (SHLD-3).
         if !self.attached && end > self.rcv.nxt {
             environment.counters.aborted += 1;
-            return Verdict::Closed { reason: Some(ClosedReason::Aborted), reset: Some(Reset::of(self)) };
+            // With the number that the peer expects, since it believes no other (RFC 5961 §3): that may lie before our FIN.
+            let timestamps = self.timestamps.map(|timestamps| timestamps.option(environment.now));
+            let reset = Reset { key: self.key, seq: header.ack, ack: None, timestamps };
+            return Verdict::Closed { reason: Some(ClosedReason::Aborted), reset: Some(reset) };
         }
         // "trimming off any portions that lie outside the window (including SYN and FIN)".
         let left = seq.max(self.rcv.nxt);
@@ -123,7 +126,11 @@ impl ControlBlock {
     /// RFC 9293 §3.8.6.3: at least every second full-sized segment is acknowledged (SHLD-19), others after a delay (MUST-40).
     /// Nothing is sent here: all segments of one turn are processed before any acknowledgment goes out (MUST-58, MUST-59).
     fn owe_acknowledgment(&mut self, environment: &Environment<'_>) {
-        if self.rcv.unacknowledged() >= 2 * self.rcv.segment_size {
+        if self.rcv.quick_acknowledgments > 0 {
+            // The peer is in slow start: each acknowledgment lets it grow (RFC 5681 §4.2 allows any number of them).
+            self.rcv.quick_acknowledgments -= 1;
+            self.acknowledge_now();
+        } else if self.rcv.unacknowledged() >= 2 * self.rcv.segment_size {
             self.acknowledge_now();
         } else if self.acknowledgment_due == AcknowledgmentDue::No {
             self.acknowledgment_due = AcknowledgmentDue::Delayed;

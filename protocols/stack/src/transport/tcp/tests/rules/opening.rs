@@ -89,7 +89,9 @@ fn the_syn_and_ack_is_sent_again_and_given_up() {
 #[test]
 fn a_full_backlog_drops_the_syn_and_never_resets() {
     let mut lab = Lab::new(Configuration { syn_cookies: false, ..Configuration::default() });
-    lab.tcp.listen((None, 80), ListenOptions { backlog: 2, maximum_connections: 3 }).unwrap();
+    lab.tcp
+        .listen((None, 80), ListenOptions { backlog: 2, maximum_connections: 3, ..ListenOptions::default() })
+        .unwrap();
     for port in 1..=3 {
         lab.receive(from(S, 0, 0).port(port));
     }

@@ -29,18 +29,22 @@ fn text_in_order_is_lent_from_the_frame() {
 #[test]
 fn acknowledgments_are_delayed_but_for_every_second_full_segment() {
     let (mut lab, id) = Lab::established();
-    lab.receive(from(A, 1, 1).text(1000));
+    for seq in 0..16 {
+        lab.receive(from(A, 1 + seq * 1000, 1).text(1000));
+        assert_eq!(lab.sent().len(), 1, "a peer in slow start does not wait");
+    }
+    lab.receive(from(A, 16_001, 1).text(1000));
     assert!(lab.sent().is_empty());
     let (after, sent) = lab.wait_for_segments();
     assert!((40..43).contains(&after.as_millis()), "{after:?}");
-    assert_eq!(sent[0].text, "A 1 ack 1001");
-    lab.receive(from(A, 1001, 1).text(1000));
-    lab.receive(from(A, 2001, 1).text(1000));
-    lab.receive(from(A, 3001, 1).text(1000));
-    assert_eq!(lab.sent_text(), ["A 1 ack 4001"], "one for all that came in one turn");
-    lab.receive(from(A, 4001, 1).text(10));
+    assert_eq!(sent[0].text, "A 1 ack 17001");
+    lab.receive(from(A, 17_001, 1).text(1000));
+    lab.receive(from(A, 18_001, 1).text(1000));
+    lab.receive(from(A, 19_001, 1).text(1000));
+    assert_eq!(lab.sent_text(), ["A 1 ack 20001"], "one for all that came in one turn");
+    lab.receive(from(A, 20_001, 1).text(10));
     lab.write(id, 5);
-    assert_eq!(lab.sent_text(), ["PA 1+5 ack 4011"], "data carry it along");
+    assert_eq!(lab.sent_text(), ["PA 1+5 ack 20011"], "data carry it along");
 }
 
 #[test]
@@ -131,7 +135,10 @@ fn old_timestamps_are_rejected() {
     assert_eq!(lab.receive(from(A, 11, 1).text(10).timestamp(u32::MAX, 0)), None);
     assert_eq!(lab.tcp.counters().paws_rejected, 1);
     assert_eq!(lab.sent_text(), ["A 1 ack 11"]);
-    assert!(lab.receive(from(A, 11, 1).text(10)).is_some(), "a middlebox has taken the timestamp away");
+    lab.receive(from(A, 11, 9999).timestamp(100, 0));
+    let text = lab.receive(from(A, 11, 1).text(10).timestamp(6, 0));
+    assert!(text.is_some(), "an acknowledgment of what was never sent does not set TS.Recent");
+    assert!(lab.receive(from(A, 21, 1).text(10)).is_some(), "a middlebox has taken the timestamp away");
 }
 
 #[test]

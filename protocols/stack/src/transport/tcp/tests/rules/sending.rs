@@ -14,7 +14,7 @@ fn full_segments_up_to_the_initial_window() {
     let sent = lab.sent();
     assert_eq!(sent.len(), 10, "ten segments of 1000");
     assert_eq!(sent[0].text, "A 1+1000 ack 1");
-    assert_eq!(sent[9].text, "A 9001+1000 ack 1");
+    assert_eq!(sent[9].text, "PA 9001+1000 ack 1", "the last that may go now ends a train");
     let octets: Vec<u8> = sent.iter().flat_map(|to| to.octets.clone()).collect();
     assert_eq!(octets, (0..10_000).map(|at| at as u8).collect::<Vec<u8>>());
     lab.receive(from(A, 1, 2001));
@@ -171,7 +171,7 @@ fn the_retransmission_timer() {
     assert!((400..405).contains(&after.as_millis()), "{after:?}");
     assert_eq!(format!("{sent:?}"), "[A 1+1000 ack 1]");
     lab.receive(from(A, 1, 1001));
-    assert_eq!(lab.sent_text(), ["A 1001+1000 ack 1", "A 2001+1000 ack 1"], "slow start over what was lost");
+    assert_eq!(lab.sent_text(), ["A 1001+1000 ack 1", "PA 2001+1000 ack 1"], "slow start over what was lost");
     lab.receive(from(A, 1, 5001));
     assert_eq!(lab.tcp.detail(id).unwrap().retransmission_timer, None);
 }
