@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 use tapster_service::configuration::ListenAddress;
+use tapster_tls::TlsConfiguration;
 
 /// `[services.dns]`: an authoritative name server (RFC 1034, RFC 1035).
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,6 +17,10 @@ use tapster_service::configuration::ListenAddress;
 pub struct Configuration {
     /// Where to listen, over UDP and TCP alike. Empty: every own address, port 53.
     pub listen: Vec<ListenAddress>,
+    /// Where certificates come from, for DNS over TLS (RFC 7858); not set: there is none.
+    pub tls: Option<TlsConfiguration>,
+    /// Where to listen for DNS over TLS. Empty: every own address, port 853.
+    pub tls_listen: Vec<ListenAddress>,
     /// The zones that are served. Names outside of them are refused.
     pub zones: Vec<ZoneConfiguration>,
     /// Addresses that are answered for every name that is in no zone, for labs. Empty: such names are refused.
@@ -69,12 +74,28 @@ pub struct Limits {
     /// How long a client may take to send one query, once it has begun it.
     #[serde(with = "humantime_serde")]
     pub tcp_query_timeout: Duration,
+    /// How long a TLS handshake may take.
+    #[serde(with = "humantime_serde")]
+    pub tls_handshake_timeout: Duration,
+    /// How many bytes a client may send for a TLS handshake.
+    pub tls_handshake_size: ByteSize,
     /// The largest zone file, and the largest file that it includes.
     pub zone_file_size: ByteSize,
 }
 
+impl Limits {
+    /// The limits of the TLS layer.
+    pub(crate) fn tls(&self) -> tapster_tls::Limits {
+        tapster_tls::Limits {
+            handshake_timeout: self.tls_handshake_timeout,
+            handshake_size: usize::try_from(self.tls_handshake_size.as_u64()).unwrap_or(usize::MAX),
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
+        let tls = tapster_tls::Limits::default();
         Self {
             udp_payload_size: 1232,
             responses_per_second: 0,
@@ -83,6 +104,8 @@ impl Default for Limits {
             tcp_queries: 0,
             tcp_idle_timeout: Duration::from_secs(10),
             tcp_query_timeout: Duration::from_secs(5),
+            tls_handshake_timeout: tls.handshake_timeout,
+            tls_handshake_size: ByteSize(tls.handshake_size as u64),
             zone_file_size: ByteSize::mib(64),
         }
     }

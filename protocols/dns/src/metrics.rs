@@ -72,6 +72,7 @@ pub struct Metrics {
     slipped: IntCounter,
     tcp_idle: IntCounter,
     tcp_slow: IntCounter,
+    tls: tapster_tls::Metrics,
 }
 
 impl Metrics {
@@ -115,7 +116,13 @@ impl Metrics {
             slipped,
             tcp_idle: closed.with_label_values(&["idle"]),
             tcp_slow: closed.with_label_values(&["query"]),
+            tls: tapster_tls::Metrics::new(registry, "dns")?,
         })
+    }
+
+    /// Those of DNS over TLS.
+    pub(crate) const fn tls(&self) -> &tapster_tls::Metrics {
+        &self.tls
     }
 
     fn of(&self, transport: Transport) -> &PerTransport {

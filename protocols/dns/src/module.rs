@@ -8,8 +8,10 @@ use std::time::Duration;
 use prometheus::Registry;
 use tapster_service::configuration::endpoints;
 use tapster_service::{
-    DatagramBinding, Module, PathElement, Port, Preparation, Problem, Service, StreamBinding, Transport,
+    DatagramBinding, Endpoint, Module, PathElement, Port, Preparation, Problem, Service, StreamBinding, StreamService,
+    Transport,
 };
+use tapster_tls::{Acceptor, Protected, TlsService};
 
 use crate::configuration::{Configuration, Limits};
 use crate::cookie::Secret;
@@ -23,6 +25,9 @@ use crate::zone::{self, Zones};
 
 /// The standard port (RFC 1035 §4.2).
 const PORT: u16 = 53;
+/// That of DNS over TLS (RFC 7858 §3.1), and its name in ALPN (IANA's registry).
+const TLS_PORT: u16 = 853;
+const TLS_PROTOCOL: &str = "dot";
 /// The longest identity, in bytes: an OPT record must fit into the smallest response.
 const MAXIMUM_IDENTITY: usize = 128;
 /// The longest version, in bytes: a character-string (RFC 1035 §3.3).
@@ -95,6 +100,7 @@ impl Module for Dns {
         if !configuration.catch_all.is_empty() {
             summary.push("addresses for every other name".to_owned());
         }
+        let acceptor = prepare_tls(&configuration, metrics, preparation);
         if preparation.failed() {
             return None;
         }
@@ -109,17 +115,40 @@ impl Module for Dns {
         });
         let endpoints = endpoints(&configuration.listen, PORT);
         let tcp = Tcp::new(Arc::clone(&server), limits);
-        let streams = endpoints
-            .iter()
-            .map(|endpoint| StreamBinding {
-                endpoint: *endpoint,
-                maximum_connections: limits.tcp_connections,
-                service: Box::new(tcp.clone()),
-            })
-            .collect();
+        let binding = |endpoint: Endpoint, service: Box<dyn StreamService>| StreamBinding {
+            endpoint,
+            maximum_connections: limits.tcp_connections,
+            service,
+        };
+        let mut streams: Vec<_> = endpoints.iter().map(|endpoint| binding(*endpoint, Box::new(tcp.clone()))).collect();
+        if let Some(acceptor) = acceptor {
+            summary.push(acceptor.summary().to_owned());
+            let service = || TlsService::new(Arc::clone(&acceptor), tcp.clone());
+            let endpoints = tapster_service::configuration::endpoints(&configuration.tls_listen, TLS_PORT);
+            streams.extend(endpoints.into_iter().map(|endpoint| binding(endpoint, Box::new(service()))));
+        }
         let datagrams = vec![DatagramBinding { endpoints, service: Box::new(Udp::new(server, limits)) }];
         Some(Service { streams, datagrams, summary })
     }
+}
+
+/// What DNS over TLS needs, if it is switched on. A lab's authority makes certificates for the names of the zones.
+fn prepare_tls(
+    configuration: &Configuration,
+    metrics: &Metrics,
+    preparation: &mut Preparation<'_>,
+) -> Option<Arc<Acceptor>> {
+    let Some(tls) = &configuration.tls else {
+        if !configuration.tls_listen.is_empty() {
+            let problem = Problem::error([PathElement::from("tls_listen")], "DNS over TLS needs certificates");
+            preparation.report(problem.with_help("set tls = { certificate = \"…\", key = \"…\" }, or tls = \"lab\""));
+        }
+        return None;
+    };
+    let names = configuration.zones.iter().map(|zone| zone.name.strip_suffix('.').unwrap_or(&zone.name));
+    let hosts: Vec<_> = names.flat_map(|name| [name.to_owned(), format!("*.{name}")]).collect();
+    let protected = Protected { hosts: &hosts, protocols: &[TLS_PROTOCOL] };
+    Acceptor::prepare(tls, protected, configuration.limits.tls(), metrics.tls(), preparation)
 }
 
 fn same_zone(one: &str, other: &str) -> bool {

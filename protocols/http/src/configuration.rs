@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use serde::Deserialize;
 use tapster_service::configuration::ListenAddress;
+use tapster_tls::TlsConfiguration;
 
 use crate::Limits;
 
@@ -18,6 +19,10 @@ use crate::Limits;
 pub struct Configuration {
     /// Where to listen; empty: port 80 of every own address.
     pub listen: Vec<ListenAddress>,
+    /// Where certificates come from, for HTTPS; not set: there is none.
+    pub tls: Option<TlsConfiguration>,
+    /// Where to listen for HTTPS; empty: port 443 of every own address.
+    pub tls_listen: Vec<ListenAddress>,
     /// The sites. The default is one site for all hosts, whose root is `www`.
     pub sites: Vec<SiteConfiguration>,
     /// What the server grants its peers.
@@ -26,7 +31,13 @@ pub struct Configuration {
 
 impl Default for Configuration {
     fn default() -> Self {
-        Self { listen: Vec::new(), sites: vec![SiteConfiguration::default()], limits: LimitsConfiguration::default() }
+        Self {
+            listen: Vec::new(),
+            tls: None,
+            tls_listen: Vec::new(),
+            sites: vec![SiteConfiguration::default()],
+            limits: LimitsConfiguration::default(),
+        }
     }
 }
 
@@ -47,6 +58,8 @@ pub struct SiteConfiguration {
     pub precompressed: bool,
     /// Whether files may be put and deleted beneath the root.
     pub writable: bool,
+    /// Whether plain HTTP is answered by nothing but a redirect to HTTPS.
+    pub https_only: bool,
     /// Header fields for each response.
     pub headers: BTreeMap<String, String>,
     /// Answers for particular paths, instead of files. The first that matches is given.
@@ -80,6 +93,7 @@ impl Default for SiteConfiguration {
             autoindex: false,
             precompressed: false,
             writable: false,
+            https_only: false,
             headers: BTreeMap::new(),
             responses: Vec::new(),
         }
@@ -123,6 +137,11 @@ pub struct LimitsConfiguration {
     /// How long a cached file is served without looking whether it has changed.
     #[serde(with = "humantime_serde")]
     pub cache_trusted_for: Duration,
+    /// How long a TLS handshake may take.
+    #[serde(with = "humantime_serde")]
+    pub tls_handshake_timeout: Duration,
+    /// How much the peer may send for a TLS handshake.
+    pub tls_handshake_size: ByteSize,
     /// The most entries of a directory that are listed.
     pub listing_entries: usize,
 }
@@ -130,6 +149,7 @@ pub struct LimitsConfiguration {
 impl Default for LimitsConfiguration {
     fn default() -> Self {
         let limits = Limits::default();
+        let tls = tapster_tls::Limits::default();
         Self {
             header_timeout: limits.header_timeout,
             keepalive_timeout: limits.keepalive_timeout,
@@ -145,12 +165,22 @@ impl Default for LimitsConfiguration {
             cache_size: ByteSize::mib(32),
             cache_file_size: ByteSize::kib(64),
             cache_trusted_for: Duration::from_secs(1),
+            tls_handshake_timeout: tls.handshake_timeout,
+            tls_handshake_size: ByteSize(tls.handshake_size as u64),
             listing_entries: 10_000,
         }
     }
 }
 
 impl LimitsConfiguration {
+    /// The limits of the TLS layer.
+    pub(crate) fn tls(&self) -> tapster_tls::Limits {
+        tapster_tls::Limits {
+            handshake_timeout: self.tls_handshake_timeout,
+            handshake_size: usize::try_from(self.tls_handshake_size.as_u64()).unwrap_or(usize::MAX),
+        }
+    }
+
     /// The limits of the protocol layer.
     pub(crate) fn limits(&self) -> Limits {
         Limits {

@@ -81,6 +81,8 @@ impl Shared {
 #[derive(Debug)]
 pub(crate) struct Files {
     shared: Arc<Shared>,
+    /// Whether the connection is protected by TLS.
+    secure: bool,
     /// The request whose file is being looked for.
     pending: Option<Box<Pending>>,
     /// The PUT whose body is coming or being stored.
@@ -117,8 +119,8 @@ impl Pending {
 }
 
 impl Files {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, pending: None, upload: None, deleting: false, in_flight: false }
+    pub(crate) fn new(shared: Arc<Shared>, secure: bool) -> Self {
+        Self { shared, secure, pending: None, upload: None, deleting: false, in_flight: false }
     }
 
     /// GET and HEAD.
@@ -192,8 +194,17 @@ impl Files {
         Some((u16::try_from(number).ok()?, self.shared.sites.get(number)?))
     }
 
+    /// The redirect to HTTPS, where a site asks for it and the connection is a plain one.
+    fn redirect(&self, request: &Request<'_>) -> Option<Reply> {
+        let (_, site) = self.site(request.host).filter(|_| !self.secure)?;
+        site.https_only.map(|port| answer::redirect_to_https(request, port))
+    }
+
     /// What a PUT or DELETE is about, or why there is none.
     fn target(&self, request: &Request<'_>) -> Result<Target, Reply> {
+        if let Some(redirect) = self.redirect(request) {
+            return Err(redirect);
+        }
         let (_, site) = self.site(request.host).ok_or_else(|| Reply::text(421))?;
         if !site.writable {
             return Err(Reply::text(405).field("Allow", ALLOW));
@@ -361,6 +372,9 @@ impl Handler for Files {
     fn respond(&mut self, request: &Request<'_>, cx: &mut Context<'_>) -> Answer {
         self.in_flight = true;
         self.shared.metrics.started();
+        if let Some(redirect) = self.redirect(request) {
+            return redirect.into();
+        }
         match request.method {
             Method::Get | Method::Head => self.get(request, cx),
             Method::Options => Reply::new(204).field("Allow", self.allow(request)).into(),

@@ -31,6 +31,7 @@ struct Inner {
     limits: Vec<IntCounter>,
     cache_hits: IntCounter,
     cache_misses: IntCounter,
+    tls: tapster_tls::Metrics,
 }
 
 impl Metrics {
@@ -68,7 +69,12 @@ impl Metrics {
             limits: Limit::ALL.iter().map(|limit| limits.with_label_values(&[limit.name()])).collect(),
             cache_hits: cache.with_label_values(&["hit"]),
             cache_misses: cache.with_label_values(&["miss"]),
+            tls: tapster_tls::Metrics::new(registry, "http")?,
         })))
+    }
+
+    pub(crate) fn tls(&self) -> &tapster_tls::Metrics {
+        &self.0.tls
     }
 
     pub(crate) fn started(&self) {

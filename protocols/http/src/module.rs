@@ -9,9 +9,10 @@ use std::sync::Arc;
 use prometheus::Registry;
 use tapster_service::configuration::endpoints;
 use tapster_service::{
-    Context, Module, PathElement, Peer, Port, Preparation, Problem, Service, Session, StreamBinding, StreamService,
-    Transport,
+    Context, Endpoint, Module, PathElement, Peer, Port, Preparation, Problem, Service, Session, StreamBinding,
+    StreamService, Transport,
 };
+use tapster_tls::{Acceptor, Protected, TlsService};
 
 use crate::configuration::{Configuration, LimitsConfiguration, ResponseConfiguration, SiteConfiguration};
 use crate::files::open::check_root;
@@ -22,6 +23,10 @@ use crate::response::{has_body, write_field};
 use crate::{Connection, Metrics, Server};
 
 const STANDARD_PORT: u16 = 80;
+/// RFC 9110 §4.2.2.
+const STANDARD_TLS_PORT: u16 = 443;
+/// In ALPN (RFC 7301 §6).
+const PROTOCOLS: [&str; 2] = ["http/1.1", "http/1.0"];
 const STANDARD_ROOT: &str = "www";
 
 /// Serves sites of files over HTTP/1.1.
@@ -50,7 +55,7 @@ impl Module for Http {
         metrics: &Metrics,
         preparation: &mut Preparation<'_>,
     ) -> Option<Service> {
-        let Configuration { listen, sites: configured, limits } = configuration;
+        let Configuration { listen, tls, tls_listen, sites: configured, limits } = configuration;
         check_limits(&limits, preparation);
         if configured.is_empty() {
             preparation.report(Problem::error(["sites".into()], "there is no site to serve"));
@@ -58,13 +63,24 @@ impl Module for Http {
         if configured.len() > usize::from(u16::MAX) {
             preparation.report(Problem::error(["sites".into()], "there are more than 65535 sites"));
         }
+        if tls.is_none() && !tls_listen.is_empty() {
+            let problem = Problem::error(["tls_listen".into()], "HTTPS needs certificates");
+            preparation.report(problem.with_help("set tls = { certificate = \"…\", key = \"…\" }, or tls = \"lab\""));
+        }
+        let tls_endpoints = endpoints(&tls_listen, STANDARD_TLS_PORT);
+        let tls_port = tls.as_ref().and(tls_endpoints.first()).map(|endpoint| endpoint.port);
+        let names: Vec<_> = configured.iter().flat_map(|site| site.hosts.iter().cloned()).collect();
+        let acceptor = tls.as_ref().and_then(|tls| {
+            let protected = Protected { hosts: &names, protocols: &PROTOCOLS };
+            Acceptor::prepare(tls, protected, limits.tls(), metrics.tls(), preparation)
+        });
         let mut hosts = Hosts::default();
         let mut sites = Vec::new();
         let mut summary = Vec::new();
         for (number, site) in configured.into_iter().enumerate() {
             add_hosts(&mut hosts, number, &site, preparation);
             let hosts = site.hosts.join(" ");
-            let site = prepare_site(number, site, &limits, preparation);
+            let site = prepare_site(number, site, tls_port, &limits, preparation);
             summary.push(match &site.root {
                 Some(root) => format!("site {hosts}, {}", root.display()),
                 None => format!("site {hosts}, {} responses", site.rules.len()),
@@ -78,25 +94,32 @@ impl Module for Http {
         let server = Server::new(limits.limits());
         let trusted_for = limits.cache_trusted_for;
         let shared = Arc::new(Shared::new(server, sites, hosts, cache_size, trusted_for, metrics.clone()));
-        let streams = endpoints(&listen, STANDARD_PORT)
-            .into_iter()
-            .map(|endpoint| StreamBinding {
-                endpoint,
-                maximum_connections: limits.max_connections,
-                service: Box::new(Listener { shared: Arc::clone(&shared) }),
-            })
-            .collect();
+        let listener = |secure: bool| Listener { shared: Arc::clone(&shared), secure };
+        let binding = |endpoint: Endpoint, service: Box<dyn StreamService>| StreamBinding {
+            endpoint,
+            maximum_connections: limits.max_connections,
+            service,
+        };
+        let plain = endpoints(&listen, STANDARD_PORT).into_iter();
+        let mut streams: Vec<_> = plain.map(|endpoint| binding(endpoint, Box::new(listener(false)))).collect();
+        if let Some(acceptor) = acceptor {
+            summary.push(acceptor.summary().to_owned());
+            let service = || TlsService::new(Arc::clone(&acceptor), listener(true));
+            streams.extend(tls_endpoints.into_iter().map(|endpoint| binding(endpoint, Box::new(service()))));
+        }
         Some(Service { streams, datagrams: Vec::new(), summary })
     }
 }
 
 struct Listener {
     shared: Arc<Shared>,
+    /// Whether it stands behind TLS.
+    secure: bool,
 }
 
 impl StreamService for Listener {
     fn accept(&mut self, peer: Peer, cx: &mut Context<'_>) -> Box<dyn Session> {
-        let handler = Files::new(Arc::clone(&self.shared));
+        let handler = Files::new(Arc::clone(&self.shared), self.secure);
         Box::new(Connection::new(Arc::clone(&self.shared.server), handler, peer, cx))
     }
 }
@@ -157,6 +180,7 @@ fn is_host_pattern(host: &str) -> bool {
 fn prepare_site(
     number: usize,
     site: SiteConfiguration,
+    tls_port: Option<u16>,
     limits: &LimitsConfiguration,
     preparation: &mut Preparation<'_>,
 ) -> Site {
@@ -178,6 +202,10 @@ fn prepare_site(
             preparation.report(Problem::error(at, format!("{index:?} is not the name of a file that is served")));
         }
     }
+    if site.https_only && tls_port.is_none() {
+        let problem = Problem::error(key(number, "https_only"), "HTTPS is not switched on");
+        preparation.report(problem.with_help("set services.http.tls"));
+    }
     let fields = prepare_fields(&site.headers, &key(number, "headers"), preparation);
     let mut rules = Vec::new();
     for (place, response) in site.responses.iter().enumerate() {
@@ -191,6 +219,7 @@ fn prepare_site(
         autoindex: site.autoindex,
         precompressed: site.precompressed,
         writable: site.writable,
+        https_only: tls_port.filter(|_| site.https_only),
         max_upload_size: limits.max_upload_size.as_u64(),
         rules,
         fields,

@@ -47,6 +47,17 @@ pub trait Session {
     }
 }
 
+/// So that a layer, such as TLS, can stand around the session of any service.
+impl<S: Session + ?Sized> Session for Box<S> {
+    fn advance(&mut self, stream: &mut dyn ByteStream, cx: &mut Context<'_>) -> Next {
+        (**self).advance(stream, cx)
+    }
+
+    fn closed(&mut self, reason: Closed, cx: &mut Context<'_>) {
+        (**self).closed(reason, cx);
+    }
+}
+
 /// Why a connection ended that the session did not end itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closed {

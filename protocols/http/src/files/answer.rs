@@ -13,12 +13,25 @@ use super::path::PathError;
 use super::range::Span;
 use super::site::Site;
 use crate::response::{reason, write_field};
-use crate::{Body, Method, Reply};
+use crate::{Body, Method, Reply, Request};
 
 /// What the conditions of a request mean for a file.
 pub(super) fn evaluate<B: AsRef<[u8]>>(conditions: &Conditions<B>, method: Method, about: &About) -> Outcome {
     let validators = Validators { etag: &about.etag, modified: about.modified(), length: about.identity.length };
     conditions.evaluate(method, &validators)
+}
+
+/// The same, by HTTPS. 308 keeps the method (RFC 9110 §15.4.9).
+pub(super) fn redirect_to_https(request: &Request<'_>, port: u16) -> Reply {
+    if request.host.is_empty() {
+        // Who sends no Host cannot be told where to go.
+        return Reply::text(403);
+    }
+    let query = request.query.map(|query| format!("?{query}")).unwrap_or_default();
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    // The path of `OPTIONS *` is no path.
+    let path = if request.path.starts_with('/') { request.path } else { "/" };
+    Reply::text(308).field("Location", &format!("https://{}{port}{path}{query}", request.host))
 }
 
 /// The response for a file; `part` makes the body for a part of it.

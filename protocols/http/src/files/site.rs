@@ -20,6 +20,8 @@ pub(crate) struct Site {
     pub(crate) precompressed: bool,
     /// Whether PUT and DELETE are served.
     pub(crate) writable: bool,
+    /// Whether plain HTTP is answered by a redirect to this port, on which HTTPS is served.
+    pub(crate) https_only: Option<u16>,
     /// The largest file that may be put, in bytes.
     pub(crate) max_upload_size: u64,
     /// Answers without a file; the first that matches is given.
