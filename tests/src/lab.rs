@@ -152,6 +152,9 @@ impl Plan {
             ip(&["link", "add", bridge, "type", "bridge"]);
             ip(&["address", "add", &format!("{HOST}/24"), "dev", bridge]);
             ip(&["link", "set", bridge, "up"]);
+            // Where the kernel has a bridge's firewall, that would hold back broken packets.
+            let script = "for file in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $file ] || echo 0 > $file; done";
+            namespace.program("sh").args(["-c", script]).output().success();
         }
         let configuration = self.write_configuration();
         let daemon = Daemon::start(&namespace, &configuration, &self.path("control.sock"), &self.path("daemon.log"));

@@ -36,7 +36,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ss", "iproute2"),
     ("swaks", "swaks"),
     ("taskset", "util-linux"),
-    ("tcpreplay", "tcpreplay"),
     ("tftp", "tftp-hpa"),
     ("traceroute", "traceroute"),
     ("unshare", "util-linux"),
