@@ -1,5 +1,6 @@
 //! The real daemon, real clients: what a user sees. Each test has a network, a daemon and a directory of its own.
 
+mod bad_network;
 mod connections;
 mod control;
 mod crowds;
