@@ -5,6 +5,7 @@
 //! too. When a test fails, the daemon's log is printed; a daemon that panicked fails its test even if every client was
 //! content.
 
+mod cable;
 mod client;
 mod daemon;
 mod namespace;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+pub use cable::{Far, NEAR};
 pub use client::Client;
 pub use daemon::Daemon;
 pub use namespace::Namespace;
@@ -160,6 +162,9 @@ impl Plan {
             ip(&["link", "add", bridge, "type", "bridge"]);
             ip(&["address", "add", &format!("{HOST}/24"), "dev", bridge]);
             ip(&["link", "set", bridge, "up"]);
+            // Where the kernel has a bridge's firewall, that would hold back broken packets.
+            let script = "for file in /proc/sys/net/bridge/bridge-nf-call-*; do [ ! -e $file ] || echo 0 > $file; done";
+            namespace.program("sh").args(["-c", script]).output().success();
         }
         let configuration = self.write_configuration();
         let daemon = Daemon::start(&namespace, &configuration, &self.path("control.sock"), &self.path("daemon.log"));
@@ -245,6 +250,22 @@ impl Lab {
     pub fn client(&self, arguments: &[&str]) -> Client {
         let program = self.program(&built_program("lab-client").to_string_lossy());
         Client::start(program.args(arguments))
+    }
+
+    /// A machine at the far end of a bad cable that is plugged into this lab's bridge. It takes over the address
+    /// [`HOST`]. `conditions` are arguments of `lab-client link`.
+    ///
+    /// # Panics
+    /// When the lab has no bridge, or the cable cannot be laid.
+    #[must_use]
+    #[track_caller]
+    pub fn far(&self, conditions: &[&str]) -> Far {
+        let bridge = self.plan.bridge.as_deref().unwrap_or_else(|| panic!("this lab has no bridge"));
+        let ip = |arguments: &[&str]| self.program("ip").args(arguments).output().success();
+        ip(&["address", "flush", "dev", bridge]);
+        let far = Far::beyond(&self.namespace, conditions);
+        ip(&["link", "set", NEAR, "master", bridge]);
+        far
     }
 
     /// A TCP connection from a port of its own, to be driven line by line.

@@ -55,6 +55,12 @@ impl Namespace {
         }
     }
 
+    /// The number of a process in it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// A program to be run in this namespace.
     ///
     /// # Panics

@@ -21,6 +21,7 @@ const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 const PACKAGES: &[(&str, &str)] = &[
     ("arping", "iputils-arping"),
     ("atftp", "atftp"),
+    ("atftpd", "atftpd"),
     ("cmp", "diffutils"),
     ("curl", "curl"),
     ("dig", "bind9-dnsutils"),
@@ -36,7 +37,6 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ss", "iproute2"),
     ("swaks", "swaks"),
     ("taskset", "util-linux"),
-    ("tcpreplay", "tcpreplay"),
     ("tftp", "tftp-hpa"),
     ("traceroute", "traceroute"),
     ("unshare", "util-linux"),
@@ -242,6 +242,12 @@ impl Finished {
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.status.success()
+    }
+
+    /// Whether it ended with this exit code.
+    #[must_use]
+    pub fn has_code(&self, code: i32) -> bool {
+        self.status.code() == Some(code)
     }
 
     /// What it printed.

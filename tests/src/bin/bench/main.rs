@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bad_network;
 mod cpu;
 mod job;
 mod peer;
@@ -55,9 +56,14 @@ fn main() -> anyhow::Result<()> {
     println!("{}", Report::heading(contender));
     let mut reports = Vec::new();
     for job in jobs {
-        let report = run(job, &arguments);
-        println!("{report}");
-        reports.push(report);
+        let mut done = |report: Report| {
+            println!("{report}");
+            reports.push(report);
+        };
+        match job {
+            Job::BadNetwork => bad_network::run(arguments.pairs, arguments.seconds, done),
+            _ => done(run(job, &arguments)),
+        }
     }
     if let Some(path) = &arguments.json {
         std::fs::write(path, serde_json::to_string_pretty(&report::document(contender, &reports))?)?;
@@ -78,7 +84,7 @@ fn run(job: Job, arguments: &Arguments) -> Report {
     // The first run of each warms caches and is thrown away.
     measure(contender.as_ref());
     measure(&peer);
-    let mut report = Report::new(job);
+    let mut report = Report::new(job.name(), job.peer(), job.units());
     for pair in 0..arguments.pairs {
         // Who goes first changes, so that going first is no advantage.
         let (ours, theirs) = if pair % 2 == 0 {

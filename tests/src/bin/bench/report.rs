@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-use crate::job::Job;
+use crate::job::Units;
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
@@ -17,16 +17,18 @@ pub(crate) struct Measurement {
     pub(crate) cpu_seconds: f64,
 }
 
-/// All pairs of a job.
+/// All pairs of a job, or of one cell of a grid.
 #[derive(Debug)]
 pub(crate) struct Report {
-    job: Job,
+    name: String,
+    peer: &'static str,
+    units: Units,
     pairs: Vec<(Measurement, Measurement)>,
 }
 
 impl Report {
-    pub(crate) const fn new(job: Job) -> Self {
-        Self { job, pairs: Vec::new() }
+    pub(crate) fn new(name: impl Into<String>, peer: &'static str, units: Units) -> Self {
+        Self { name: name.into(), peer, units, pairs: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, ours: Measurement, theirs: Measurement) {
@@ -56,9 +58,9 @@ impl Report {
             measurements.into_iter().map(run).collect()
         };
         json!({
-            "job": self.job.name(),
-            "peer": self.job.peer(),
-            "unit": if self.job == Job::HttpDownload { "bytes" } else { "requests" },
+            "job": self.name,
+            "peer": self.peer,
+            "unit": if self.units.rate.ends_with("B/s") { "bytes" } else { "requests" },
             "contender_runs": side(self.pairs.iter().map(|(ours, _)| *ours).collect()),
             "peer_runs": side(self.pairs.iter().map(|(_, theirs)| *theirs).collect()),
             "ratio": {
@@ -72,7 +74,7 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = self.job.units();
+        let units = self.units;
         let rate = |value: f64| format!("{:.2} {}", value / units.scale, units.rate);
         let cpu = |run: &Measurement| run.cpu_seconds / run.work * units.scale * units.cpu_scale;
         let minimum = self.ratios().fold(f64::INFINITY, f64::min);
@@ -82,12 +84,12 @@ impl fmt::Display for Report {
         write!(
             f,
             "{:<17} {:>14} {:>14}  {ratio:<22} {cpu:<28} {:.2} against {:.2} ({})",
-            self.job.name(),
+            self.name,
             rate(self.ours(|run| run.rate)),
             rate(self.theirs(|run| run.rate)),
             self.ours(|run| run.cpu_seconds),
             self.theirs(|run| run.cpu_seconds),
-            self.job.peer()
+            self.peer
         )
     }
 }
@@ -118,7 +120,7 @@ mod tests {
     #[test]
     fn ratios_are_taken_pair_by_pair() {
         let run = |rate| Measurement { rate, work: 1.0, cpu_seconds: 1.0 };
-        let mut report = Report::new(Job::DnsUdp);
+        let mut report = Report::new("job", "peer", Units { rate: "k/s", scale: 1e3, cpu: "us each", cpu_scale: 1e3 });
         for (ours, theirs) in [(10.0, 5.0), (4.0, 1.0), (3.0, 3.0)] {
             report.add(run(ours), run(theirs));
         }

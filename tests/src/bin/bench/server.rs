@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tapster_tests::lab::{ADDRESS, Lab, Plan, Program};
 
-use crate::job::{Job, LARGE, NAMES, SMALL};
+use crate::job::{BOOT, Job, LARGE, NAMES, SMALL, Service, UPLOAD};
 
 /// The core that the servers have.
 pub(crate) const CORE: &str = "0";
@@ -31,13 +31,17 @@ pub(crate) trait Server {
 pub(crate) fn tapster(job: Job) -> Tapster {
     let mut plan = Plan::new();
     let directory = plan.path("");
-    plan.services = if job.is_http() {
-        "[services.http]\n[[services.http.sites]]\nhosts = [\"*\"]\nroot = \"www\"\n\
-         [services.http.limits]\nmax_requests = 0\n"
-            .to_owned()
-    } else {
-        "[services.dns]\n[[services.dns.zones]]\nname = \"example.test\"\nfile = \"example.test.zone\"\n".to_owned()
+    let services = match job.service() {
+        Service::Http => {
+            "[services.http]\n[[services.http.sites]]\nhosts = [\"*\"]\nroot = \"www\"\nwritable = true\n\
+             [services.http.limits]\nmax_requests = 0\n"
+        }
+        Service::Dns => {
+            "[services.dns]\n[[services.dns.zones]]\nname = \"example.test\"\nfile = \"example.test.zone\"\n"
+        }
+        Service::Tftp { .. } => "[services.tftp]\nroot = \"tftp\"\n[services.tftp.limits]\nblock_size = 8192\n",
     };
+    services.clone_into(&mut plan.services);
     write_files(job, &plan);
     let lab = plan.start();
     let process = lab.daemon().id().to_string();
@@ -71,13 +75,17 @@ pub(crate) fn write_files(job: Job, plan: &Plan) {
         Job::HttpDownload => {
             plan.large_file("www/large", LARGE);
         }
-        Job::HttpSmall => {
+        Job::HttpSmall | Job::HttpNewConnections => {
             plan.file("www/small", tapster_tests::content::bytes(SMALL));
         }
         Job::HttpSmallTuned => {
             plan.file("www/tuned/small", tapster_tests::content::bytes(SMALL));
         }
-        Job::DnsUdp => {
+        Job::Upload => {
+            plan.large_file("upload", UPLOAD);
+            plan.file("www/put/.keep", "");
+        }
+        Job::DnsUdp | Job::DnsTcp => {
             let mut zone = "$ORIGIN example.test.\n$TTL 300\n@ IN SOA ns hostmaster 1 3600 600 604800 60\n\
                             @ IN NS ns\nns IN A 192.0.2.2\n"
                 .to_owned();
@@ -89,6 +97,9 @@ pub(crate) fn write_files(job: Job, plan: &Plan) {
             }
             plan.file("example.test.zone", zone);
             plan.file("queries", queries);
+        }
+        _ => {
+            plan.large_file("tftp/boot", BOOT);
         }
     }
 }

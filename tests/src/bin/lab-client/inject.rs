@@ -1,6 +1,10 @@
 //! Broken frames: good ones of every kind that tapster understands, cut and mutated.
 //!
-//! The command `garbage SEED COUNT` sends `COUNT` frames, the same ones for the same seed, and is answered by `done`.
+//! | command | sends | answer |
+//! | --- | --- | --- |
+//! | `garbage SEED COUNT` | broken frames, the same ones for the same seed | `done` |
+//! | `fragments COUNT` | first fragments of as many datagrams, from many sources | `done` |
+//! | `neighbors COUNT` | ARP requests for tapster from as many neighbours of its network and of others | `done` |
 
 use std::io;
 
@@ -34,10 +38,17 @@ pub(crate) fn run(interface: &str, destination: &str) -> anyhow::Result<()> {
     for line in io::stdin().lines() {
         let line = line?;
         let words: Vec<&str> = line.split(' ').collect();
-        let ["garbage", seed, count] = words[..] else { anyhow::bail!("no such command: {line}") };
-        let mut random = Random(seed.parse()?);
-        for _ in 0..count.parse::<u32>()? {
-            let frame = broken_frame(&mut random, &destination);
+        let frames: Box<dyn Iterator<Item = Vec<u8>>> = match words[..] {
+            ["garbage", seed, count] => {
+                let mut random = Random(seed.parse()?);
+                let destination = destination.clone();
+                Box::new((0..count.parse::<u32>()?).map(move |_| broken_frame(&mut random, &destination)))
+            }
+            ["fragments", count] => Box::new((0..count.parse()?).map(|number| first_fragment(number, &destination))),
+            ["neighbors", count] => Box::new((0..count.parse()?).map(neighbor)),
+            _ => anyhow::bail!("no such command: {line}"),
+        };
+        for frame in frames {
             let sent = device.send(&frame)?;
             ensure!(sent == frame.len(), "{sent} of {} bytes were sent", frame.len());
         }
@@ -65,6 +76,37 @@ fn broken_frame(random: &mut Random, destination: &[u8]) -> Vec<u8> {
     if frame[12..ETHERNET] == [0x08, 0x00] && frame.len() >= ETHERNET + IPV4 && random.below(3) != 0 {
         checksum_header(&mut frame[ETHERNET..]);
     }
+    frame
+}
+
+/// The first fragment, as large as the link carries, of an echo request that has others.
+fn first_fragment(number: u32, destination: &[u8]) -> Vec<u8> {
+    let mut frame = destination.to_vec();
+    frame.extend_from_slice(&SOURCE);
+    frame.extend_from_slice(&[0x08, 0x00]);
+    let [_, second, third, fourth] = number.to_be_bytes();
+    // More fragments follow (RFC 791 §3.1).
+    frame.extend_from_slice(&[0x45, 0, 0x05, 0xdc, third, fourth, 0x20, 0, 64, ICMP, 0, 0]);
+    frame.extend_from_slice(&[198, 18 + second % 2, third, 1 + fourth % 254]);
+    frame.extend_from_slice(&DESTINATION_ADDRESS);
+    frame.resize(ETHERNET + 1500, 0x55);
+    checksum_header(&mut frame[ETHERNET..]);
+    frame
+}
+
+/// A request for tapster's hardware address. Most senders are in other networks; some are in its own, but none has the
+/// address of the host or of tapster.
+fn neighbor(number: u32) -> Vec<u8> {
+    let [_, _, high, low] = number.to_be_bytes();
+    let source = [0x02, 0, 0, 1, high, low];
+    let address = [if high == 0 { 192 } else { 198 }, if high == 0 { 0 } else { 18 }, high.max(2), low.max(3)];
+    let mut frame = vec![0xff; 6];
+    frame.extend_from_slice(&source);
+    frame.extend_from_slice(&[0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1]);
+    frame.extend_from_slice(&source);
+    frame.extend_from_slice(&address);
+    frame.extend_from_slice(&[0; 6]);
+    frame.extend_from_slice(&DESTINATION_ADDRESS);
     frame
 }
 

@@ -6,6 +6,7 @@ mod crowd;
 mod deliver;
 mod dns;
 mod inject;
+mod link;
 mod session;
 
 use std::net::SocketAddr;
@@ -65,6 +66,15 @@ enum Role {
         /// The first one's number
         first: usize,
     },
+    /// Make two TAPs and carry frames between them as a bad network does
+    Link {
+        /// One TAP's name
+        near: String,
+        /// The other's
+        far: String,
+        #[command(flatten)]
+        conditions: link::Conditions,
+    },
     /// Make a TAP and send broken frames through it, as the lines of the standard input say
     Inject {
         /// The TAP's name
@@ -83,6 +93,7 @@ fn main() -> anyhow::Result<()> {
         Role::Deliver { server, recipient, sessions, count, first } => {
             Ok(deliver::run(server, &recipient, sessions, count, first)?)
         }
+        Role::Link { near, far, conditions } => link::run(&near, &far, &conditions),
         Role::Inject { interface, destination } => inject::run(&interface, &destination),
     }
 }
