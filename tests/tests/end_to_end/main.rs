@@ -9,3 +9,4 @@ mod frames;
 mod http;
 mod icmp;
 mod operation;
+mod tls;
