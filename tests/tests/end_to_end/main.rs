@@ -19,3 +19,4 @@ mod probes;
 mod smtp;
 mod streams;
 mod tftp;
+mod tls;

@@ -156,3 +156,16 @@ fn unknown_keys_are_errors() {
         assert!(toml::from_str::<Configuration>(section).is_err(), "{section}");
     }
 }
+
+#[test]
+fn dns_over_tls_is_switched_on_by_its_certificates() {
+    let directory = directory(&[("t.zone", ZONE)]);
+    let zones = "zones = [{ name = 't', file = 't.zone' }]";
+    let (service, problems) = prepare(directory.path(), &format!("tls = 'lab'\n{zones}"));
+    assert_eq!(problems, []);
+    let ports: Vec<_> = service.unwrap().streams.iter().map(|binding| binding.endpoint.port).collect();
+    assert_eq!(ports, [53, 853]);
+    let (service, problems) = prepare(directory.path(), &format!("tls_listen = [':8853']\n{zones}"));
+    assert!(service.is_none());
+    assert_eq!(problems[0].key, [PathElement::from("tls_listen")]);
+}

@@ -119,3 +119,20 @@ fn all_problems_are_told_at_once_with_their_keys() {
     );
     assert!(problems[5].message.contains("already that of site 1"), "{}", problems[5].message);
 }
+
+#[test]
+fn https_is_switched_on_by_its_certificates() {
+    let directory = tempfile::tempdir().unwrap();
+    let site = "[[sites]]\nroot = \".\"\nhttps_only = true\n";
+    let (service, problems) = prepared(directory.path(), &format!("tls = \"lab\"\n{site}"));
+    assert_eq!(problems, []);
+    let service = service.unwrap();
+    assert_eq!(service.streams.iter().map(|stream| stream.endpoint.port).collect::<Vec<_>>(), [80, 443]);
+    assert!(service.summary[1].starts_with("TLS by the lab's authority in "), "{:?}", service.summary);
+    let (_, problems) = prepared(directory.path(), &format!("tls_listen = [\":8443\"]\n{site}"));
+    assert_eq!(keys(&problems), ["tls_listen", "sites.0.https_only"]);
+    let text =
+        format!("tls = {{ certificate = \"missing\", key = \"missing\" }}\n{site}[limits]\ntls_handshake_size = 1");
+    let (_, problems) = prepared(directory.path(), &text);
+    assert_eq!(keys(&problems), ["limits.tls_handshake_size", "tls.certificate", "tls.key"]);
+}
