@@ -6,4 +6,5 @@ mod hostile;
 mod loss;
 mod opening;
 mod receiving;
+mod requirements;
 mod sending;

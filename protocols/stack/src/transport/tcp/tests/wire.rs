@@ -69,11 +69,13 @@ pub(super) struct Wire {
     /// Refuses a packet so many times in a thousand.
     pub(super) refuses: u64,
     pub(super) dice: Dice,
+    /// Of the last packet.
+    pub(super) hop_limit: u8,
 }
 
 impl Wire {
     pub(super) fn new(seed: u64) -> Self {
-        Self { sent: Vec::new(), mtu: 1500, segmentation: None, refuses: 0, dice: Dice::new(seed) }
+        Self { sent: Vec::new(), mtu: 1500, segmentation: None, refuses: 0, dice: Dice::new(seed), hop_limit: 0 }
     }
 }
 
@@ -101,6 +103,7 @@ impl PacketSink for Wire {
         }
         let mut bytes = packet.header.to_vec();
         packet.payload.iter().for_each(|slice| bytes.extend_from_slice(slice));
+        self.hop_limit = packet.hop_limit;
         self.sent.push(Packet {
             source: packet.source,
             destination: packet.destination,
