@@ -1,5 +1,7 @@
 //! The real daemon, real clients: what a user sees. Each test has a network, a daemon and a directory of its own.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is how a test fails")]
+
 mod bad_network;
 mod connections;
 mod control;
