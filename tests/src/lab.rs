@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub use cable::{Far, NEAR};
+pub use cable::{FAR, Far, NEAR};
 pub use client::Client;
 pub use daemon::Daemon;
 pub use namespace::Namespace;

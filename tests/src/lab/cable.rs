@@ -9,7 +9,7 @@ use super::{HOST, built_program};
 pub const NEAR: &str = "near0";
 
 /// The interface at the far end, which has the address [`HOST`].
-const FAR: &str = "far0";
+pub const FAR: &str = "far0";
 
 /// A machine at the far end of a bad cable.
 #[derive(Debug)]
