@@ -10,7 +10,7 @@
 //!                           the clock  calls       in and out
 //! ```
 //!
-//! Only [`abi`] has unsafe code. The settings that `--so_flags` takes are in [`flags`].
+//! Only `abi` has unsafe code. The settings that `--so_flags` takes are in `flags`.
 
 pub mod abi;
 mod flags;
