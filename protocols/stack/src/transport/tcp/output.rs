@@ -126,9 +126,7 @@ impl ControlBlock {
             return None;
         }
         let text_end = self.snd.fin.map_or(end, |fin| end.min(fin));
-        let nothing_follows = self.unsent() == 0 && self.retransmission_queue.to_retransmit() == end - start;
-        let last = nothing_follows || room <= end - start;
-        Some(Transmission::Text { start, end: text_end, fin: text_end < end, last })
+        Some(Transmission::Text { start, end: text_end, fin: text_end < end, last: false })
     }
 
     /// RFC 8985 §7.3: a new segment if there is one and the peer's window has room for it, else the last one again. The
@@ -378,6 +376,7 @@ impl ControlBlock {
             self.recovery.retransmit_now = false;
             environment.counters.segments_retransmitted += 1;
         } else {
+            self.in_train = true;
             self.retransmission_queue.push(start, end, now);
             self.most_in_flight = self.most_in_flight.max(self.retransmission_queue.len());
             self.snd.nxt = end;
@@ -393,7 +392,6 @@ impl ControlBlock {
         if let Some(prr) = &mut self.recovery.prr {
             prr.sent(end - start);
         }
-        self.in_train = true;
         self.window_probe_due = false;
         self.sent_at = now;
         self.timers.stop(Timer::Persist);

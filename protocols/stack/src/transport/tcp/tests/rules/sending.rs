@@ -171,7 +171,7 @@ fn the_retransmission_timer() {
     assert!((400..405).contains(&after.as_millis()), "{after:?}");
     assert_eq!(format!("{sent:?}"), "[A 1+1000 ack 1]");
     lab.receive(from(A, 1, 1001));
-    assert_eq!(lab.sent_text(), ["A 1001+1000 ack 1", "PA 2001+1000 ack 1"], "slow start over what was lost");
+    assert_eq!(lab.sent_text(), ["A 1001+1000 ack 1", "A 2001+1000 ack 1"], "slow start over what was lost");
     lab.receive(from(A, 1, 5001));
     assert_eq!(lab.tcp.detail(id).unwrap().retransmission_timer, None);
 }
