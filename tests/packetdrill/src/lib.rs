@@ -10,10 +10,11 @@
 //!                           the clock  calls       in and out
 //! ```
 //!
-//! Only [`abi`] has unsafe code. The settings that `--so_flags` takes are in [`flags`].
+//! Only [`abi`] has unsafe code. The settings that `--so_flags` takes are [`Flags`].
 
 pub mod abi;
 mod flags;
+pub mod interface;
 mod library;
 mod machine;
 mod options;
