@@ -14,6 +14,7 @@
 
 pub mod abi;
 mod flags;
+pub mod interface;
 mod library;
 mod machine;
 mod options;

@@ -8,7 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 
 use libc::{sockaddr, sockaddr_in, socklen_t, ssize_t, timeval};
-use tapster_packetdrill::abi::{Interface, packetdrill_interface_init};
+use tapster_packetdrill::abi::packetdrill_interface_init;
+use tapster_packetdrill::interface::Interface;
 
 const LOCAL: [u8; 4] = [192, 168, 0, 1];
 const REMOTE: [u8; 4] = [192, 0, 2, 1];
