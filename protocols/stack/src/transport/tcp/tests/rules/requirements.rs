@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::super::control_block::ControlBlock;
+use super::super::super::four_tuple::FourTuple;
 use super::super::super::segment::Flags;
+use super::super::super::sequence::SequenceNumber;
 use super::super::super::{Configuration, KeepAlive, State};
 use super::super::lab::{A, F, Lab, R, S, from};
-use crate::{ClosedReason, Event, Payload};
+use crate::{ClosedReason, Event, Instant, Payload};
 
 #[test]
 fn a_window_is_an_unsigned_number_of_32_bits() {
@@ -60,6 +63,18 @@ fn without_an_mss_option_segments_have_536_octets() {
     let (mut lab, id) = Lab::established_with(Configuration::default(), syn);
     lab.write(id, 5000);
     assert!(lab.sent().iter().all(|to| to.length <= 536 - 12), "MUST-16: less the options");
+}
+
+#[test]
+fn the_default_segment_size_over_ipv6_is_1220_octets() {
+    let sockets = |address: [u16; 8]| std::net::SocketAddr::from((address, 80));
+    let key = FourTuple {
+        local: sockets([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]),
+        remote: sockets([0x2001, 0xdb8, 0, 0, 0, 0, 0, 2]),
+    };
+    let now = Instant::START;
+    let block = ControlBlock::new(key, SequenceNumber(0), None, &Configuration::default(), now);
+    assert_eq!(block.smss(), 1220);
 }
 
 #[test]
