@@ -245,11 +245,6 @@ impl EventLoop {
                 self.services.deliver(&mut turn, delivery);
             }
             self.services.handle_events(&mut turn);
-            // An answer goes out before the next question is read: the peer works on it meanwhile. What is only to be
-            // acknowledged is acknowledged once, at the end of the turn.
-            if self.host.has_data_to_send() && !self.device_full {
-                self.transmit();
-            }
         }
         Ok(())
     }

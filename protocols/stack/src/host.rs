@@ -137,13 +137,6 @@ impl Host {
         self.tcp.expire(now);
     }
 
-    /// Whether a connection has data to send, so that it is better to [`transmit`](Self::transmit) now than at the end of
-    /// the turn. Acknowledgments alone are better sent together.
-    #[must_use]
-    pub const fn has_data_to_send(&self) -> bool {
-        self.tcp.has_text()
-    }
-
     /// Sends what there is to send.
     ///
     /// # Errors

@@ -108,7 +108,7 @@ pub use self::counters::Counters;
 use self::listener::Listeners;
 pub use self::listener::{ListenError, ListenOptions, ListenerRow};
 pub use self::open::ConnectError;
-use self::output::{Transmission, Turn};
+use self::output::Turn;
 use self::reply::{Replies, Reply};
 pub use self::rows::{ConnectionDetail, ConnectionRow};
 use self::secrets::Secrets;
@@ -131,8 +131,6 @@ pub(crate) struct Tcp {
     wheel: TimerWheel,
     /// Connections with something to send, in turn. One that has gone meanwhile is passed over.
     ready: VecDeque<u32>,
-    /// Whether one of them has text to send, and not only an acknowledgment.
-    text_is_ready: bool,
     /// Segments to send that belong to no connection.
     replies: Replies,
     events: VecDeque<Event>,
@@ -156,7 +154,6 @@ impl Tcp {
             listeners: Listeners::default(),
             wheel: TimerWheel::new(now),
             ready: VecDeque::new(),
-            text_is_ready: false,
             replies: Replies::default(),
             events: VecDeque::new(),
             late: VecDeque::new(),
@@ -180,18 +177,11 @@ impl Tcp {
         !self.ready.is_empty() || !self.replies.is_empty()
     }
 
-    /// Whether [`transmit`](Self::transmit) would send text, as far as is known. Acknowledgments alone can wait for more to
-    /// acknowledge.
-    pub(crate) const fn has_text(&self) -> bool {
-        self.text_is_ready
-    }
-
     /// Sends what is ready: each connection in its turn, a bounded burst at a time, until nothing is left.
     ///
     /// # Errors
     /// [`DeviceFull`] when the device takes no more. What was not taken stays ready, and nothing believes that it was sent.
     pub(crate) fn transmit(&mut self, now: Instant, sink: &mut impl PacketSink) -> Result<(), DeviceFull> {
-        self.text_is_ready = false;
         let mut environment = Environment {
             now,
             memory_is_short: false,
@@ -345,12 +335,11 @@ impl Tcp {
             }
         }
         let block = self.connections.block_mut(index)?;
-        let next = block.next_transmission(None);
-        if next.is_none() {
+        let is_ready = block.next_transmission(None).is_some();
+        if !is_ready {
             block.wait_for_window(now);
         }
-        self.text_is_ready |= matches!(next, Some(Transmission::Text { .. }));
-        Some(next.is_some())
+        Some(is_ready)
     }
 
     /// Keeps only what TIME-WAIT needs.
