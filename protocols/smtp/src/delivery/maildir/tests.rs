@@ -95,11 +95,31 @@ fn a_full_disk_is_told_from_other_errors() {
     }
 }
 
-/// Run it with `unshare -Urm sh -c 'mount -t tmpfs -o size=1m none DIR && TMPDIR=DIR cargo test … -- --ignored'`.
+/// Tells the test below, when it runs again inside, where its small file system is.
+const SMALL_DISK: &str = "TAPSTER_SMALL_DISK";
+
+/// Runs again in a mount namespace of its own, on a file system of 1 MiB.
 #[test]
-#[ignore = "needs a file system of 1 MiB as TMPDIR"]
 fn a_full_disk_leaves_nothing() {
-    let directory = TempDir::new().unwrap();
+    let Some(disk) = std::env::var_os(SMALL_DISK) else {
+        let disk = TempDir::new().unwrap();
+        let again = "mount -t tmpfs -o size=1m none \"$1\" && exec \"$2\" --exact \"$3\"";
+        let finished = std::process::Command::new("unshare")
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", again, "sh"])
+            .args([disk.path(), &std::env::current_exe().unwrap()])
+            .arg("delivery::maildir::tests::a_full_disk_leaves_nothing")
+            .env(SMALL_DISK, disk.path())
+            .output()
+            .expect("unshare: install util-linux");
+        let said = String::from_utf8_lossy(&finished.stdout);
+        assert!(
+            finished.status.success() && said.contains("1 passed"),
+            "{said}{}",
+            String::from_utf8_lossy(&finished.stderr)
+        );
+        return;
+    };
+    let directory = TempDir::new_in(disk).unwrap();
     let batch = [message("1", &["jones", "brown"], &"x".repeat(2 << 20)), message("2", &["jones", "brown"], "small")];
     assert_eq!(maildir(&directory).commit(&batch), [Err(Failure::Full), Ok(())]);
     assert_eq!(relative(&directory), ["a/mail/foo.com/brown/new/2", "a/mail/foo.com/jones/new/2"]);
